@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Registers of a thread: reading, writing, and their form in core-*.img. Everything that knows a register by
+ * name is in this folder (regs.c, fpu.c, stub.S, vdso.c).
+ */
+#ifndef CRIU_ARCH_REGS_H
+#define CRIU_ARCH_REGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "core.pb-c.h"
+
+struct arch_regs {
+	struct user_regs_struct r;
+};
+
+/* ptrace(2) PTRACE_GETREGSET NT_PRSTATUS of a stopped thread. -1 logged. */
+int arch_get_regs(pid_t tid, struct arch_regs *regs);
+int arch_set_regs(pid_t tid, const struct arch_regs *regs);
+/* A copy of REGS set to execute system call NR with ARGS at the syscall instruction at IP. */
+void arch_setup_syscall(struct arch_regs *regs, uint64_t ip, long nr, const uint64_t args[6]);
+/* A copy of REGS set to run the stub at IP with the program at PROG. */
+void arch_setup_stub(struct arch_regs *regs, uint64_t ip, uint64_t prog);
+long arch_syscall_result(const struct arch_regs *regs);
+uint64_t arch_ip(const struct arch_regs *regs);
+/* The byte sequence of the system call instruction (for finding one in the vDSO). */
+extern const unsigned char arch_syscall_insn[];
+extern const unsigned arch_syscall_insn_len;
+
+/*
+ * dump: registers as found at the stop, in the form that a fresh process can continue from: an interrupted system call
+ * is rewound so that it is made again (restart_syscall, which a fresh process cannot do, becomes the call itself).
+ */
+void arch_rewind_syscall(pid_t tid, struct arch_regs *regs);
+/* dump: fills core->mtype and core->thread_info (general registers, FPU and XSAVE state, TLS). Frees with the core. -1 logged. */
+int arch_dump_thread(pid_t tid, const struct arch_regs *regs, CoreEntry *core);
+/* restore: puts FPU state, TLS descriptors and general registers of CORE into the stopped thread TID. -1 logged. */
+int arch_restore_fpu(pid_t tid, const CoreEntry *core);
+int arch_restore_regs(pid_t tid, const CoreEntry *core);
+/* restore: can this CPU load the XSAVE state that CORE holds? -1 logged: which feature is missing. */
+int arch_check_core(const CoreEntry *core);
+extern const int arch_march; /* core_entry.mtype of this architecture */
+
+#endif

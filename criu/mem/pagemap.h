@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Pagemaps: which pages of an address space (or shared memory object) a checkpoint holds, and where their
+ * bytes are. Written by dump and the page server, read by restore, lazy-pages, the page server and crit.
+ *
+ * Two files: pagemap-ID.img (a pagemap_head, then runs sorted by address) and pages-N.img (bytes back to back).
+ * Addresses are bytes; counts are pages of PAGE_SIZE. For shared memory "address" is the offset in the object.
+ */
+#ifndef CRIU_MEM_PAGEMAP_H
+#define CRIU_MEM_PAGEMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "image/image.h"
+
+/* flags of a run (pagemap_entry.flags, and the high half of the wire's cmd) */
+enum { PE_PARENT = 1, PE_LAZY = 2, PE_PRESENT = 4 };
+
+struct page_run {
+	uint64_t start; /* bytes, page aligned */
+	uint64_t nr_pages;
+	uint32_t flags; /* PE_* as in the image */
+	uint64_t off;	/* PRESENT: byte offset in the pages file */
+};
+
+/* ---- writing ---- */
+struct pagemap_writer {
+	struct image *map, *pages;
+	uint32_t pages_id;
+	uint64_t nr_present;  /* pages in the pages file so far */
+	struct page_run last; /* not yet written: adjacent runs with equal flags are merged */
+};
+/*
+ * Creates pagemap-ID.img (TYPE IMG_PAGEMAP or IMG_SHMEM_PAGEMAP) and pages-N.img with the next free N of
+ * this process (N counts from 1). 0, or -1 logged.
+ */
+int pagemap_create(struct pagemap_writer *w, int dirfd, enum image_type type, unsigned long id);
+/* Adds a run. Its bytes, where PRESENT, are written by the caller to image_fd(w->pages), in order. */
+int pagemap_add(struct pagemap_writer *w, uint64_t start, uint64_t nr_pages, uint32_t flags);
+int pagemap_finish(struct pagemap_writer *w); /* closes both; -1 logged */
+
+/* ---- reading: everything of one object, parents resolved ---- */
+struct pagemap {
+	struct page_run *runs; /* sorted by start, no overlaps; flags and off as in this image */
+	size_t nr;
+	int pages_fd;		/* pages-N.img, -1 where there is none (nothing PRESENT) */
+	uint64_t pages_size;	/* bytes */
+	struct pagemap *parent; /* of the parent directory, NULL where none */
+	bool has_lazy; /* some run is LAZY and not PRESENT: its pages stayed on the source */
+};
+/*
+ * Opens pagemap-ID.img in DIRFD and, through the "parent" symlink, its whole chain. NULL with errno ENOENT
+ * and nothing logged where the object has no pagemap; NULL otherwise: damaged, logged. A PARENT run whose pages the
+ * parent does not have, and PRESENT runs beyond the end of the pages file, are damage.
+ */
+struct pagemap *pagemap_open(int dirfd, enum image_type type, unsigned long id);
+void pagemap_close(struct pagemap *pm);
+/* Index of the first run that ends after ADDR (pm->nr where none): binary search. */
+size_t pagemap_find(const struct pagemap *pm, uint64_t addr);
+
+/* Where the bytes of a stretch are. */
+enum page_where { PAGES_HOLE, PAGES_FILE, PAGES_REMOTE };
+struct page_extent {
+	enum page_where
+		where; /* HOLE: zeros or file-backed untouched; FILE: at fd/off; REMOTE: on the source (LAZY, not PRESENT) */
+	uint64_t start, nr_pages;
+	bool lazy;   /* the run that names it has PE_LAZY */
+	bool parent; /* its bytes come from a parent image */
+	int fd;	     /* FILE */
+	uint64_t off;
+};
+/*
+ * The longest stretch that begins at ADDR, ends at or before END (bytes), and lies in one place; parents are followed.
+ * Always covers at least a page. Logarithmic in the number of runs.
+ */
+void pagemap_extent(const struct pagemap *pm, uint64_t addr, uint64_t end, struct page_extent *ext);
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdlib.h>
+
+#include "op.h"
+#include "util/io.h"
+#include "util/log.h"
+
+bool fault_here(const char *name, const char *when)
+{
+	const char *want = getenv("CRIU_FAULT");
+	size_t len = strlen(name);
+
+	if (!want || strncmp(want, name, len))
+		return false;
+	if (!want[len])
+		return !strcmp(when, "before");
+	return want[len] == ':' && !strcmp(want + len + 1, when);
+}
+
+static int run_one(struct op *op, const struct step *s)
+{
+	uint64_t start = now_us();
+	int ret;
+
+	if (fault_here(s->name, "before")) {
+		pr_err("%s: step %s fails as CRIU_FAULT asks", op->name, s->name);
+		return -1;
+	}
+	pr_debug("%s: %s", op->name, s->name);
+	ret = s->run(op);
+	if (!ret && fault_here(s->name, "after")) {
+		pr_err("%s: step %s fails after its end as CRIU_FAULT asks", op->name, s->name);
+		ret = -1;
+	}
+	pr_info("%s: %s %s in %lu us", op->name, s->name, ret ? "failed" : "done",
+		now_us() - start);
+	return ret;
+}
+
+int steps_run(struct op *op, const struct step *steps, unsigned nr)
+{
+	unsigned i;
+
+	for (i = 0; i < nr; i++)
+		if (run_one(op, &steps[i]))
+			break;
+	if (i == nr)
+		return 0;
+
+	op->failed = true;
+	for (int k = i; k >= 0; k--)
+		if (steps[k].undo) {
+			pr_debug("%s: undoing %s", op->name, steps[k].name);
+			steps[k].undo(op);
+		}
+	return -1;
+}
