@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "proc/proc.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/xmalloc.h"
+
+static void stat_sample(void **state)
+{
+	struct proc_stat st;
+
+	assert_int_equal(
+		proc_parse_stat(
+			"42 (a) b (c) S 7 42 40 34816 -1 4194560 1 2 3 4 5 6 7 8 20 -5 3 0 9999 "
+			"1000 2000 18446744073709551615 4096 8192 140737488347136 0 0 0 0 0 1 2 3 "
+			"4 17 1 0 0 0 0 0 12288 16384 20480 100 200 300 400 768\n",
+			&st),
+		0);
+	assert_int_equal(st.pid, 42);
+	assert_string_equal(st.comm, "a) b (c");
+	assert_int_equal(st.state, 'S');
+	assert_int_equal(st.ppid, 7);
+	assert_int_equal(st.pgrp, 42);
+	assert_int_equal(st.session, 40);
+	assert_int_equal(st.flags, 4194560);
+	assert_int_equal(st.nice, -5);
+	assert_int_equal(st.num_threads, 3);
+	assert_int_equal(st.start_time, 9999);
+	assert_int_equal(st.start_code, 4096);
+	assert_int_equal(st.end_code, 8192);
+	assert_int_equal(st.start_stack, 140737488347136);
+	assert_int_equal(st.processor, 1);
+	assert_int_equal(st.start_data, 12288);
+	assert_int_equal(st.end_data, 16384);
+	assert_int_equal(st.start_brk, 20480);
+	assert_int_equal(st.arg_start, 100);
+	assert_int_equal(st.env_end, 400);
+	assert_int_equal(st.exit_code, 768);
+}
+
+static void stat_damaged(void **state)
+{
+	struct proc_stat st;
+
+	assert_int_equal(proc_parse_stat("", &st), -1);
+	assert_int_equal(proc_parse_stat("42 (x", &st), -1);
+	assert_int_equal(proc_parse_stat("42 (x)", &st), -1);
+	assert_int_equal(proc_parse_stat("x (x) S 1", &st), -1);
+	assert_int_equal(proc_parse_stat("42 (x) S 99999999999999999999999", &st), -1);
+	assert_int_equal(proc_parse_stat("42 )x( S 1", &st), -1);
+}
+
+static void stat_self(void **state)
+{
+	struct proc_stat st;
+
+	assert_int_equal(prctl(PR_SET_NAME, ") (S 1\n"), 0);
+	assert_int_equal(proc_read_stat(AT_FDCWD, "/proc/self/stat", &st), 0);
+	assert_int_equal(st.pid, getpid());
+	assert_string_equal(st.comm, ") (S 1\n");
+	assert_int_equal(st.state, 'R');
+	assert_int_equal(st.session, getsid(0));
+	assert_int_equal(st.nice, getpriority(PRIO_PROCESS, 0));
+	assert_true(st.start_stack > (uintptr_t)&st);
+}
+
+static const char status_sample[] =
+	"Name:\tx\nUmask:\t0027\nState:\tt (tracing "
+	"stop)\nTgid:\t42\nNgid:\t0\nPid:\t42\nPPid:\t7\nTracerPid:\t99\n"
+	"Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t4294967294\nFDSize:\t64\nGroups:\t10 20 30 "
+	"\nNStgid:\t42\t3\nNSpid:\t42\t3\n"
+	"Threads:\t2\nSigQ:\t0/"
+	"1\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000000002\nSigBlk:\t8000000000000000\n"
+	"SigIgn:\t0000000000000004\nSigCgt:\t0000000000000008\nCapInh:\t0000000000000000\nCapPrm:"
+	"\t000001fffeffffff\n"
+	"CapEff:\t0000000000000010\nCapBnd:\t0000000000000020\nCapAmb:"
+	"\t0000000000000040\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+	"Seccomp_filters:\t5\nSpeculation_Store_Bypass:\tvulnerable\n";
+
+static void status_from_sample(void **state)
+{
+	struct proc_status st;
+
+	assert_int_equal(proc_parse_status(status_sample, &st), 0);
+	assert_int_equal(st.state, 't');
+	assert_int_equal(st.tracer, 99);
+	assert_true(st.has_umask);
+	assert_int_equal(st.umask, 027);
+	assert_int_equal(st.uid[0], 1);
+	assert_int_equal(st.uid[3], 4);
+	assert_int_equal(st.gid[3], 4294967294);
+	assert_int_equal(st.nr_groups, 3);
+	assert_int_equal(st.groups[2], 30);
+	assert_int_equal(st.nr_nspid, 2);
+	assert_int_equal(st.nspid[1], 3);
+	assert_int_equal(st.threads, 2);
+	assert_int_equal(st.sig_pnd, 1);
+	assert_int_equal(st.shd_pnd, 2);
+	assert_int_equal(st.sig_blk, 1UL << 63);
+	assert_int_equal(st.sig_cgt, 8);
+	assert_int_equal(st.cap_prm, 0x1fffeffffff);
+	assert_int_equal(st.cap_amb, 0x40);
+	assert_int_equal(st.no_new_privs, 1);
+	assert_int_equal(st.seccomp, 2);
+	assert_int_equal(st.seccomp_filters, 5);
+	proc_status_free(&st);
+}
+
+static void status_damaged(void **state)
+{
+	struct proc_status st;
+
+	assert_int_equal(proc_parse_status("", &st), -1);
+	assert_int_equal(proc_parse_status("State:\tS\nUid:\t1\t2\t3\n", &st), -1);
+	assert_int_equal(proc_parse_status("State:\tS\nUid:\t1 2 3 4 5\n", &st), -1);
+	assert_int_equal(proc_parse_status("State:\tS\nGroups:\t1 x\n", &st), -1);
+	assert_int_equal(proc_parse_status("State:\tS\nCapEff:\tz\n", &st), -1);
+	assert_int_equal(proc_parse_status("State:\tS\nSigBlk:\t11112222333344445\n", &st), -1);
+	assert_int_equal(proc_parse_status("State:\tS\nUmask:\t0x\n", &st), -1);
+}
+
+struct seen {
+	struct proc_vma v[8];
+	char path[8][64];
+	int nr, stop_at;
+};
+static int remember(const struct proc_vma *v, void *arg)
+{
+	struct seen *s = arg;
+
+	s->v[s->nr] = *v;
+	snprintf(s->path[s->nr], sizeof(s->path[0]), "%s", v->path);
+	return ++s->nr == s->stop_at ? 5 : 0;
+}
+
+static void maps_sample(void **state)
+{
+	char text[] =
+		"00400000-00401000 r-xp 00001000 fd:01 1234                               /bin/a b "
+		"(deleted)\n"
+		"7f0000000000-7f0000002000 rw-s ffff000 00:05 18446744073709551615 /x\\012y\\012\n"
+		"7ffff0000000-7ffff0001000 ---p 00000000 00:00 0 \n"
+		"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  "
+		"[vsyscall]\n";
+	struct seen s = { 0 };
+
+	assert_int_equal(proc_parse_maps(text, remember, &s), 0);
+	assert_int_equal(s.nr, 4);
+	assert_int_equal(s.v[0].start, 0x400000);
+	assert_int_equal(s.v[0].prot, PROT_READ | PROT_EXEC);
+	assert_false(s.v[0].shared);
+	assert_int_equal(s.v[0].pgoff, 0x1000);
+	assert_int_equal(s.v[0].dev_major, 0xfd);
+	assert_int_equal(s.v[0].dev_minor, 1);
+	assert_int_equal(s.v[0].ino, 1234);
+	assert_string_equal(s.path[0], "/bin/a b (deleted)");
+	assert_true(s.v[1].shared);
+	assert_int_equal(s.v[1].ino, UINT64_MAX);
+	assert_string_equal(s.path[1], "/x\ny\n");
+	assert_int_equal(s.v[2].prot, PROT_NONE);
+	assert_string_equal(s.path[2], "");
+	assert_int_equal(s.v[3].end, 0xffffffffff601000);
+	assert_string_equal(s.path[3], "[vsyscall]");
+}
+
+static void maps_stop_and_damage(void **state)
+{
+	char two[] = "1000-2000 r--p 0 0:0 0 \n2000-3000 r--p 0 0:0 0 \n",
+	     backwards[] = "2000-1000 r--p 0 0:0 0 \n", cut[] = "1000-2000 r--",
+	     no_newline[] = "1000-2000 r--p 0 0:0 0 ", short_line[] = "1000-2000 r\n";
+	struct seen s = { .stop_at = 1 };
+
+	assert_int_equal(proc_parse_maps(two, remember, &s), 5);
+	assert_int_equal(s.nr, 1);
+	assert_int_equal(proc_parse_maps(backwards, remember, &s), -1);
+	assert_int_equal(proc_parse_maps(cut, remember, &s), -1);
+	assert_int_equal(proc_parse_maps(no_newline, remember, &s), -1);
+	assert_int_equal(proc_parse_maps(short_line, remember, &s), -1);
+}
+
+static void smaps_sample(void **state)
+{
+	char text[] = "1000-2000 rw-p 00000000 00:00 0                  [heap]\nSize:      4 "
+		      "kB\nProtectionKey: 0\n"
+		      "VmFlags: rd wr mr mw me gd ac dd um \n"
+		      "2000-3000 r--s 00000000 00:00 0 \nSize:  4 kB\nVmFlags: rd sh zz ss\n";
+	char lost[] = "Size: 4 kB\nVmFlags: rd\n";
+	struct seen s = { 0 };
+
+	assert_int_equal(proc_parse_smaps(text, remember, &s), 0);
+	assert_int_equal(s.nr, 2);
+	assert_string_equal(s.path[0], "[heap]");
+	assert_int_equal(s.v[0].vm_flags, VMF_RD | VMF_WR | VMF_MR | VMF_MW | VMF_ME | VMF_GD |
+						  VMF_AC | VMF_DD | VMF_UM);
+	assert_int_equal(s.v[1].vm_flags, VMF_RD | VMF_SH | VMF_SS);
+	assert_int_equal(proc_parse_smaps(lost, remember, &s), -1);
+}
+
+static int find_own(const struct proc_vma *v, void *arg)
+{
+	return v->start == (uintptr_t)arg && v->end == (uintptr_t)arg + 3 * PAGE_SIZE &&
+			       v->prot == PROT_WRITE && v->shared &&
+			       (!v->vm_flags || (v->vm_flags & VMF_DC))
+		       ? 7
+		       : 0;
+}
+
+static void maps_self(void **state)
+{
+	void *m = mmap(NULL, 3 * PAGE_SIZE, PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	madvise(m, 3 * PAGE_SIZE, MADV_DONTFORK);
+	assert_int_equal(proc_read_maps(AT_FDCWD, "/proc/self/maps", find_own, m), 7);
+	assert_int_equal(proc_read_smaps(AT_FDCWD, "/proc/self/smaps", find_own, m), 7);
+	munmap(m, 3 * PAGE_SIZE);
+	assert_int_equal(proc_read_maps(AT_FDCWD, "/proc/self/maps", find_own, m), 0);
+}
+
+static int count(const struct proc_vma *v, void *arg)
+{
+	(*(int *)arg)++;
+	return 0;
+}
+
+/* Ten thousand VMAs in milliseconds; the bound leaves room for a busy machine. */
+static void maps_speed(void **state)
+{
+	enum { NR = 10000 };
+	char *text = malloc(NR * 160), *p = text;
+	uint64_t t;
+	int nr = 0;
+
+	for (int i = 0; i < NR; i++)
+		p += sprintf(p,
+			     "%lx-%lx r--p 00000000 fd:01 1234                    "
+			     "/usr/lib/x86_64-linux-gnu/libc.so.6\n",
+			     0x7f0000000000 + i * 8192L, 0x7f0000000000 + i * 8192L + 4096);
+	t = now_us();
+	assert_int_equal(proc_parse_maps(text, count, &nr), 0);
+	t = now_us() - t;
+	assert_int_equal(nr, NR);
+	print_message("%d VMAs in %lu us\n", NR, t);
+	assert_true(t < 50000);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stat_sample),	  cmocka_unit_test(stat_damaged),
+		cmocka_unit_test(stat_self),	  cmocka_unit_test(status_from_sample),
+		cmocka_unit_test(status_damaged), cmocka_unit_test(maps_sample),
+		cmocka_unit_test(smaps_sample),	  cmocka_unit_test(maps_stop_and_damage),
+		cmocka_unit_test(maps_self),	  cmocka_unit_test(maps_speed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
