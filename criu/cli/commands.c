@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The table of commands. */
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "stories.h"
+#include "util/log.h"
+
+static int restore(void)
+{
+	int ret = cmd_restore(NULL);
+
+	if (ret || !cli.exec_cmd)
+		return ret;
+	log_finish(0);
+	execvp(opts.args[0], opts.args);
+	pr_perror("Can't run %s", opts.args[0]);
+	return 1;
+}
+
+/* clang-format off */
+const struct command commands[] = {
+	{ "dump", C_DUMP, DIRS_WRITE, NULL, "checkpoint a tree of tasks, which end by it unless told otherwise", cmd_dump },
+	{ "pre-dump", C_PRE_DUMP, DIRS_WRITE, NULL, "save memory while the tasks run on, and track what they write", cmd_pre_dump },
+	{ "restore", C_RESTORE, DIRS_READ, "[--exec-cmd -- COMMAND]", "rebuild the tree", restore },
+	{ "lazy-pages", C_LAZY, DIRS_READ, NULL, "bring a restored tree its memory on demand", cmd_lazy_pages },
+	{ "page-server", C_SERVER, DIRS_READ, NULL, "receive pages of a dump into images; with --lazy-pages serve images", cmd_page_server },
+	{ "check", C_CHECK, DIRS_NONE, NULL, "can this kernel do it?", cmd_check },
+	{ "dedup", C_DEDUP, DIRS_WRITE, NULL, "punch pages out of parent images that a child image replaced", cmd_dedup },
+	{ "cpuinfo", C_CPUINFO, DIRS_READ, "dump|check", "record the CPU's features, or compare them", cmd_cpuinfo },
+	{ "service", C_SERVICE, DIRS_NONE, NULL, "the same operations over a UNIX socket (RPC)", cmd_service },
+	{ "swrk", C_SWRK, DIRS_NONE, "FD", "RPC over a socket that was inherited", cmd_swrk },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *c = commands; c->name; c++)
+		if (!strcmp(c->name, name))
+			return c;
+	return NULL;
+}
