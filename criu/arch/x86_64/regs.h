@@ -37,6 +37,8 @@ extern const unsigned arch_syscall_insn_len;
 void arch_rewind_syscall(pid_t tid, struct arch_regs *regs);
 /* dump: fills core->mtype and core->thread_info (general registers, FPU and XSAVE state, TLS). Frees with the core. -1 logged. */
 int arch_dump_thread(pid_t tid, const struct arch_regs *regs, CoreEntry *core);
+/* The field of CORE (whose thread_info is set) for the address of set_tid_address(2). */
+uint64_t *arch_clear_tid_addr(const CoreEntry *core);
 /* restore: puts FPU state, TLS descriptors and general registers of CORE into the stopped thread TID. -1 logged. */
 int arch_restore_fpu(pid_t tid, const CoreEntry *core);
 int arch_restore_regs(pid_t tid, const CoreEntry *core);
