@@ -103,4 +103,50 @@ int proc_parse_smaps(char *text, proc_vma_fn cb, void *arg);
 int proc_read_maps(int dirfd, const char *path, proc_vma_fn cb, void *arg);
 int proc_read_smaps(int dirfd, const char *path, proc_vma_fn cb, void *arg);
 
+/* /proc/PID/limits, in the order of RLIMIT_*. UINT64_MAX: unlimited. Readable where prlimit(2) is not permitted. */
+#define PROC_NR_LIMITS 16
+struct proc_limit {
+	uint64_t cur, max;
+};
+int proc_parse_limits(const char *text, struct proc_limit limits[PROC_NR_LIMITS]);
+int proc_read_limits(int dirfd, const char *path, struct proc_limit limits[PROC_NR_LIMITS]);
+
+/* /proc/PID/timers: POSIX timers (timer_create(2)) */
+struct proc_timer {
+	int id, signo;
+	uint64_t sival; /* sigev_value */
+	int notify;	/* SIGEV_* as given to timer_create(), SIGEV_THREAD_ID included */
+	pid_t target;	/* the process, or with SIGEV_THREAD_ID the thread, as the reader sees it */
+	int clock;
+};
+/* *TIMERS is to be freed. */
+int proc_parse_timers(const char *text, struct proc_timer **timers, size_t *nr);
+int proc_read_timers(int dirfd, const char *path, struct proc_timer **timers, size_t *nr);
+
+/* /proc/PID/task/TID/children: pids separated by blanks. *PIDS is to be freed. */
+int proc_parse_children(const char *text, pid_t **pids, size_t *nr);
+int proc_read_children(int dirfd, const char *path, pid_t **pids, size_t *nr);
+
+/* /proc/PID/mountinfo. Strings point into the text, octal escapes undone. */
+struct proc_mount {
+	int id, parent;
+	unsigned dev_major, dev_minor;
+	char *root, *mountpoint, *options;
+	int shared, master, propagate_from; /* peer group ids; 0: none */
+	bool unbindable;
+	char *fstype, *source, *super_options;
+};
+typedef int (*proc_mount_fn)(const struct proc_mount *m, void *arg);
+/* Calls CB for every mount as long as it returns 0; its other result is returned. TEXT is changed. */
+int proc_parse_mountinfo(char *text, proc_mount_fn cb, void *arg);
+int proc_read_mountinfo(int dirfd, const char *path, proc_mount_fn cb, void *arg);
+
+/* /proc/PID/timens_offsets: what the time namespace of PID's children adds to the clocks. */
+struct proc_timens {
+	int64_t monotonic_sec, boottime_sec;
+	uint32_t monotonic_nsec, boottime_nsec;
+};
+int proc_parse_timens(const char *text, struct proc_timens *t);
+int proc_read_timens(int dirfd, const char *path, struct proc_timens *t);
+
 #endif

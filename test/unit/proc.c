@@ -6,10 +6,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "proc/proc.h"
 #include "util/io.h"
@@ -255,14 +257,192 @@ static void maps_speed(void **state)
 	free(text);
 }
 
+static void limits_sample(void **state)
+{
+	static const char text[] =
+		"Limit                     Soft Limit           Hard Limit           Units     \n"
+		"Max cpu time              1                    unlimited            seconds   \n"
+		"Max file size             unlimited            unlimited            bytes     \n"
+		"Max data size             unlimited            unlimited            bytes     \n"
+		"Max stack size            8388608              unlimited            bytes     \n"
+		"Max core file size        0                    unlimited            bytes     \n"
+		"Max resident set          unlimited            unlimited            bytes     \n"
+		"Max processes             96365                96366                processes \n"
+		"Max open files            1024                 20000                files     \n"
+		"Max locked memory         8388608              8388608              bytes     \n"
+		"Max address space         unlimited            unlimited            bytes     \n"
+		"Max file locks            unlimited            unlimited            locks     \n"
+		"Max pending signals       96365                96365                signals   \n"
+		"Max msgqueue size         819200               819200               bytes     \n"
+		"Max nice priority         0                    0                    \n"
+		"Max realtime priority     0                    0                    \n"
+		"Max realtime timeout      unlimited            7                    us        \n";
+	struct proc_limit l[PROC_NR_LIMITS];
+	struct rlimit r;
+
+	assert_int_equal(proc_parse_limits(text, l), 0);
+	assert_int_equal(l[RLIMIT_CPU].cur, 1);
+	assert_int_equal(l[RLIMIT_CPU].max, UINT64_MAX);
+	assert_int_equal(l[RLIMIT_NPROC].max, 96366);
+	assert_int_equal(l[RLIMIT_NOFILE].cur, 1024);
+	assert_int_equal(l[RLIMIT_RTTIME].max, 7);
+	assert_int_equal(proc_parse_limits("Limit\nMax cpu time 1 2 seconds\n", l), -1);
+	assert_int_equal(proc_parse_limits("", l), -1);
+
+	assert_int_equal(proc_read_limits(AT_FDCWD, "/proc/self/limits", l), 0);
+	for (int i = 0; i < PROC_NR_LIMITS; i++) {
+		assert_int_equal(getrlimit(i, &r), 0);
+		assert_int_equal(r.rlim_cur, l[i].cur);
+		assert_int_equal(r.rlim_max, l[i].max);
+	}
+}
+
+static void timers_sample(void **state)
+{
+	struct proc_timer *t;
+	size_t nr;
+
+	assert_int_equal(
+		proc_parse_timers(
+			"ID: 3\nsignal: 34/000000000000002a\nnotify: signal/pid.123\nClockID: 1\n"
+			"ID: 7\nsignal: 10/ffffffffffffffff\nnotify: signal/tid.125\nClockID: -6\n"
+			"ID: 8\nsignal: 0/0\nnotify: none/pid.123\nClockID: 0\n",
+			&t, &nr),
+		0);
+	assert_int_equal(nr, 3);
+	assert_int_equal(t[0].id, 3);
+	assert_int_equal(t[0].signo, 34);
+	assert_int_equal(t[0].sival, 42);
+	assert_int_equal(t[0].notify, SIGEV_SIGNAL);
+	assert_int_equal(t[0].target, 123);
+	assert_int_equal(t[0].clock, 1);
+	assert_int_equal(t[1].notify, 4); /* SIGEV_THREAD_ID */
+	assert_int_equal(t[1].target, 125);
+	assert_int_equal(t[1].clock, -6);
+	assert_int_equal(t[2].notify, SIGEV_NONE);
+	free(t);
+	assert_int_equal(proc_parse_timers("", &t, &nr), 0);
+	assert_int_equal(nr, 0);
+	assert_int_equal(proc_parse_timers("signal: 34/0\n", &t, &nr), -1);
+	assert_int_equal(proc_parse_timers("ID: 3\nnotify: pigeon/pid.1\n", &t, &nr), -1);
+	assert_int_equal(proc_parse_timers("ID: x\n", &t, &nr), -1);
+}
+
+static void timers_self(void **state)
+{
+	struct sigevent se = { .sigev_notify = SIGEV_SIGNAL,
+			       .sigev_signo = SIGUSR1,
+			       .sigev_value.sival_ptr = &se };
+	struct proc_timer *v;
+	timer_t id;
+	size_t nr;
+
+	assert_int_equal(timer_create(CLOCK_BOOTTIME, &se, &id), 0);
+	assert_int_equal(proc_read_timers(AT_FDCWD, "/proc/self/timers", &v, &nr), 0);
+	assert_int_equal(nr, 1);
+	assert_int_equal(v[0].id, (intptr_t)id);
+	assert_int_equal(v[0].signo, SIGUSR1);
+	assert_int_equal(v[0].sival, (uintptr_t)&se);
+	assert_int_equal(v[0].target, getpid());
+	assert_int_equal(v[0].clock, CLOCK_BOOTTIME);
+	timer_delete(id);
+	free(v);
+}
+
+static void children_sample(void **state)
+{
+	pid_t *v;
+	size_t nr;
+
+	assert_int_equal(proc_parse_children("10 20 4194304 ", &v, &nr), 0);
+	assert_int_equal(nr, 3);
+	assert_int_equal(v[2], 4194304);
+	free(v);
+	assert_int_equal(proc_parse_children("", &v, &nr), 0);
+	assert_int_equal(nr, 0);
+	assert_int_equal(proc_parse_children("10 x", &v, &nr), -1);
+	assert_int_equal(proc_parse_children("99999999999", &v, &nr), -1);
+}
+
+static int mount_seen(const struct proc_mount *m, void *arg)
+{
+	struct proc_mount *v = arg;
+
+	while (v->id)
+		v++;
+	*v = *m;
+	return 0;
+}
+
+static void mountinfo_sample(void **state)
+{
+	char text[] = "36 35 98:0 /a\\040b /mnt\\134x rw,noatime shared:2 master:1 - ext3 "
+		      "/dev/root rw,errors=continue\n"
+		      "37 36 0:45 / /p rw unbindable new:3 - tmpfs  rw\n"
+		      "38 36 0:46 / /q rw propagate_from:4 - proc proc rw\n";
+	char cut[] = "36 35 98:0 / /mnt rw - ext3\n",
+	     bad[] = "36 35 98:0 / /mnt rw shared:x - ext3 a b\n";
+	struct proc_mount m[8] = { 0 };
+
+	assert_int_equal(proc_parse_mountinfo(text, mount_seen, m), 0);
+	assert_int_equal(m[0].id, 36);
+	assert_int_equal(m[0].parent, 35);
+	assert_int_equal(m[0].dev_major, 98);
+	assert_string_equal(m[0].root, "/a b");
+	assert_string_equal(m[0].mountpoint, "/mnt\\x");
+	assert_string_equal(m[0].options, "rw,noatime");
+	assert_int_equal(m[0].shared, 2);
+	assert_int_equal(m[0].master, 1);
+	assert_string_equal(m[0].fstype, "ext3");
+	assert_string_equal(m[0].source, "/dev/root");
+	assert_string_equal(m[0].super_options, "rw,errors=continue");
+	assert_true(m[1].unbindable);
+	assert_string_equal(m[1].source, "");
+	assert_string_equal(m[1].super_options, "rw");
+	assert_int_equal(m[2].propagate_from, 4);
+	assert_int_equal(proc_parse_mountinfo(cut, mount_seen, m), -1);
+	assert_int_equal(proc_parse_mountinfo(bad, mount_seen, m), -1);
+}
+
+static int mount_is_root(const struct proc_mount *m, void *arg)
+{
+	return !strcmp(m->mountpoint, "/");
+}
+
+static void mountinfo_self(void **state)
+{
+	assert_int_equal(proc_read_mountinfo(AT_FDCWD, "/proc/self/mountinfo", mount_is_root, NULL),
+			 1);
+}
+
+static void timens_sample(void **state)
+{
+	struct proc_timens t;
+
+	assert_int_equal(
+		proc_parse_timens("monotonic      -86400  5\nboottime        7 999999999\n", &t),
+		0);
+	assert_int_equal(t.monotonic_sec, -86400);
+	assert_int_equal(t.monotonic_nsec, 5);
+	assert_int_equal(t.boottime_sec, 7);
+	assert_int_equal(t.boottime_nsec, 999999999);
+	assert_int_equal(proc_parse_timens("monotonic 1 2\n", &t), -1);
+	assert_int_equal(proc_parse_timens("monotonic 1 2\nboottime 1 1000000000\n", &t), -1);
+	assert_int_equal(proc_read_timens(AT_FDCWD, "/proc/self/timens_offsets", &t), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stat_sample),	  cmocka_unit_test(stat_damaged),
-		cmocka_unit_test(stat_self),	  cmocka_unit_test(status_from_sample),
-		cmocka_unit_test(status_damaged), cmocka_unit_test(maps_sample),
-		cmocka_unit_test(smaps_sample),	  cmocka_unit_test(maps_stop_and_damage),
-		cmocka_unit_test(maps_self),	  cmocka_unit_test(maps_speed),
+		cmocka_unit_test(stat_sample),	    cmocka_unit_test(stat_damaged),
+		cmocka_unit_test(stat_self),	    cmocka_unit_test(status_from_sample),
+		cmocka_unit_test(status_damaged),   cmocka_unit_test(maps_sample),
+		cmocka_unit_test(smaps_sample),	    cmocka_unit_test(maps_stop_and_damage),
+		cmocka_unit_test(maps_self),	    cmocka_unit_test(maps_speed),
+		cmocka_unit_test(limits_sample),    cmocka_unit_test(timers_sample),
+		cmocka_unit_test(timers_self),	    cmocka_unit_test(children_sample),
+		cmocka_unit_test(mountinfo_sample), cmocka_unit_test(mountinfo_self),
+		cmocka_unit_test(timens_sample),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
