@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lazy/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "op.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/xmalloc.h"
+
+/* The path through the descriptor: short enough for sun_path whatever the directory is called. */
+static void socket_address(struct sockaddr_un *sa, int dirfd)
+{
+	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/" LAZY_SOCKET, dirfd);
+}
+
+static int try_connect(int dirfd)
+{
+	cleanup_close int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa;
+
+	if (sock < 0)
+		return -1;
+	socket_address(&sa, dirfd);
+	if (connect(sock, (struct sockaddr *)&sa, sizeof(sa)))
+		return -1;
+	return move_fd(sock);
+}
+
+int lazy_connect(struct op *op)
+{
+	int sock = try_connect(op->work);
+
+	if (sock < 0)
+		pr_err("Can't connect to " LAZY_SOCKET " in the work directory: %s. Start \"criu "
+		       "lazy-pages\" with the same -W (or -D) first, with --page-server --address "
+		       "--port where the pages are on another host",
+		       strerror(errno));
+	return sock;
+}
+
+static int send_pid(int sock, int32_t pid)
+{
+	if (send(sock, &pid, sizeof(pid), MSG_NOSIGNAL) == sizeof(pid))
+		return 0;
+	pr_perror("lazy-pages went away (see its log) when task %d was to be handed over",
+		  pid < 0 ? -pid : pid);
+	return -1;
+}
+
+int lazy_send_task(int sock, pid_t pid, int uffd)
+{
+	if (send_pid(sock, pid))
+		return -1;
+	if (send_fd(sock, uffd, 0)) {
+		pr_perror("Can't hand the userfaultfd of task %d to lazy-pages", pid);
+		return -1;
+	}
+	return 0;
+}
+
+int lazy_send_dead(int sock, pid_t pid)
+{
+	return send_pid(sock, -pid);
+}
+
+int lazy_finish(int sock)
+{
+	uint32_t word = LAZY_FINISHED;
+
+	if (send(sock, &word, sizeof(word), MSG_NOSIGNAL) != sizeof(word)) {
+		pr_perror("lazy-pages went away (see its log) before the tasks could run");
+		return -1;
+	}
+	if (read_full(sock, &word, sizeof(word)) != sizeof(word) || word != LAZY_FINISHED) {
+		pr_err("lazy-pages did not agree that the tasks run: see its log");
+		return -1;
+	}
+	return 0;
+}
+
+int lazy_listen(int dirfd)
+{
+	cleanup_close int sock = -1;
+	int other = try_connect(dirfd);
+	struct sockaddr_un sa;
+	mode_t mask;
+	int ret;
+
+	if (other >= 0) {
+		close(other);
+		pr_err("Another lazy-pages serves this work directory already");
+		return -1;
+	}
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	unlinkat(dirfd, LAZY_SOCKET, 0);
+	socket_address(&sa, dirfd);
+	mask = umask(0177); /* only root, or whoever runs the daemon, may hand descriptors in */
+	ret = sock < 0 || bind(sock, (struct sockaddr *)&sa, sizeof(sa)) || listen(sock, 1);
+	umask(mask);
+	if (ret) {
+		pr_perror("Can't make " LAZY_SOCKET " in the work directory");
+		return -1;
+	}
+	return move_fd(sock);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * lazy-pages.socket: restore hands the userfaultfds of its tasks to the lazy-pages daemon and waits until the daemon is ready for
+ * them to run. Both sides of it; who connects is restore. The protocol is CRIU's (Documentation/PROTOCOL.md).
+ */
+#ifndef CRIU_LAZY_HANDOVER_H
+#define CRIU_LAZY_HANDOVER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct op;
+
+#define LAZY_SOCKET   "lazy-pages.socket"
+#define LAZY_FINISHED 0x52535446U
+
+/* ---- restore ---- */
+/* Connects to the socket in op->work. The descriptor, or -1 logged (with how to start lazy-pages). */
+int lazy_connect(struct op *op);
+/* PID: in the image, the number of pagemap-PID.img. The daemon gets its own copy of UFFD. -1 logged. */
+int lazy_send_task(int sock, pid_t pid, int uffd);
+/* A zombie: nothing to fill. */
+int lazy_send_dead(int sock, pid_t pid);
+/* All tasks are built and about to run: waits until the daemon (and the source, where it takes part in the commit) agrees. -1 logged: they must not run. */
+int lazy_finish(int sock);
+
+/* ---- lazy-pages ---- */
+/* Makes the socket in the work directory DIRFD, listening. A stale one is replaced, a live one is an error. -1 logged. */
+int lazy_listen(int dirfd);
+
+#endif

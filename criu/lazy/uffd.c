@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lazy/uffd.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+
+#include "util/io.h"
+#include "util/log.h"
+#include "util/xmalloc.h"
+
+#define WANTED_EVENTS                                                                     \
+	(UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_REMOVE | \
+	 UFFD_FEATURE_EVENT_UNMAP)
+
+int uffd_api(int uffd, bool want_shmem)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = WANTED_EVENTS };
+
+	if (want_shmem)
+		api.features |= UFFD_FEATURE_MISSING_SHMEM;
+	if (ioctl(uffd, UFFDIO_API, &api)) {
+		pr_perror("userfaultfd: this kernel does not tell of fork, mremap, madvise and "
+			  "munmap");
+		return -1;
+	}
+	if (set_nonblock(uffd, true)) { /* without it poll() only says POLLERR */
+		pr_perror("userfaultfd: can't make it nonblocking");
+		return -1;
+	}
+	return 0;
+}
+
+int uffd_register(int uffd, uint64_t start, uint64_t len)
+{
+	struct uffdio_register r = { .range = { start, len },
+				     .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	if (ioctl(uffd, UFFDIO_REGISTER, &r)) {
+		pr_perror("userfaultfd: can't register 0x%" PRIx64 "-0x%" PRIx64, start,
+			  start + len);
+		return -1;
+	}
+	return 0;
+}
+
+int uffd_unregister(int uffd, uint64_t start, uint64_t len)
+{
+	struct uffdio_range r = { start, len };
+
+	return ioctl(uffd, UFFDIO_UNREGISTER, &r);
+}
+
+void uffd_wake(int uffd, uint64_t start, uint64_t len)
+{
+	struct uffdio_range r = { start, len };
+
+	ioctl(uffd, UFFDIO_WAKE, &r); /* fails where the range is gone: then nobody waits */
+}
+
+/* Copies or zeroes; the result in pages, or a negative errno. A part of it may have been done. */
+static int64_t fill_once(int uffd, uint64_t dst, const void *data, uint64_t nr)
+{
+	struct uffdio_copy c = { .dst = dst, .src = (uintptr_t)data, .len = nr * PAGE_SIZE };
+	struct uffdio_zeropage z = { .range = { dst, nr * PAGE_SIZE } };
+	int64_t done;
+
+	if (data ? !ioctl(uffd, UFFDIO_COPY, &c) : !ioctl(uffd, UFFDIO_ZEROPAGE, &z))
+		return nr;
+	done = data ? c.copy : z.zeropage;
+	return done > 0 ? done / (int64_t)PAGE_SIZE : -errno;
+}
+
+enum uffd_result uffd_fill(int uffd, uint64_t dst, const void *data, uint64_t nr_pages,
+			   uint64_t *done)
+{
+	uint64_t span = nr_pages;
+
+	*done = 0;
+	while (*done < nr_pages) {
+		uint64_t at = dst + *done * PAGE_SIZE, nr = min(span, nr_pages - *done);
+		int64_t ret = fill_once(uffd, at, data ? data + *done * PAGE_SIZE : NULL, nr);
+
+		if (ret > 0) {
+			*done += ret;
+			span = nr_pages;
+			continue;
+		}
+		switch (-ret) {
+		case EINTR:
+			continue;
+		case EAGAIN:
+			return UFFD_AGAIN;
+		case EEXIST:
+			uffd_wake(uffd, at, PAGE_SIZE);
+			*done += 1;
+			continue;
+		case ENOENT:
+		case EINVAL:
+			/* One call must stay inside one VMA, and the task may have split or unmapped it. */
+			if (nr > 1)
+				span = nr / 2;
+			else
+				*done += 1;
+			continue;
+		case ESRCH:
+		case ENOSPC: /* what kernels before 4.13 say instead */
+			return UFFD_GONE;
+		default:
+			errno = -ret;
+			pr_perror("userfaultfd: can't fill %" PRIu64 " pages at 0x%" PRIx64, nr,
+				  at);
+			return UFFD_FAILED;
+		}
+	}
+	return UFFD_OK;
+}
