@@ -98,6 +98,16 @@ demo:
 bench:
 	test/bench/run
 
+MANDIR   ?= $(PREFIX)/share/man
+COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
+install: all
+	install -D -m 755 criu/criu $(DESTDIR)$(PREFIX)/sbin/criu
+	install -D -m 755 $(CRIT) $(DESTDIR)$(PREFIX)/bin/crit
+	for m in $(wildcard Documentation/*.[1-8]); do \
+		install -D -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; done
+	for c in $(wildcard scripts/completions/*); do \
+		install -D -m 644 $$c $(DESTDIR)$(COMPDIR)/$${c##*/} || exit 1; done
+
 clean:
 	rm -rf build build-san criu/criu criu/crit/crit
 
