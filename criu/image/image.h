@@ -23,8 +23,8 @@
 /* One row of the table of image kinds (image/kinds.c). */
 struct image_kind {
 	const char *name; /* "REG_FILES": what crit calls the magic */
-	const char
-		*file;	/* "core-%u.img": printf format; at most one id (unsigned long or string) */
+	const char *
+		file; /* "core-%u.img": printf format; at most one id: an unsigned long, or a string for stats-%s */
 	uint32_t magic; /* 0: raw, no header, no entries */
 	const ProtobufCMessageDescriptor
 		*entry; /* message of every entry; NULL where unknown or raw */
