@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the lazy-pages daemon knows of the memory it fills: pure bookkeeping, no system calls.
+ *
+ * An *object* is the saved memory of one task of the image: the runs of pages that are lazy, numbered through. An address
+ * in it is a *source address*: where the page was when the task was dumped.
+ * A *space* is a live address space (one userfaultfd) filled from an object. It begins as a restored task's, and fork makes more.
+ * Its *regions* say which source address belongs at an address now: at first one region maps everything to itself; mremap moves
+ * parts, munmap and madvise cut them out. Every page has a state per space, two bits. All calls are logarithmic in the number of regions
+ * and runs, plus the length of what they change.
+ */
+#ifndef CRIU_LAZY_SPACE_H
+#define CRIU_LAZY_SPACE_H
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct pagemap;
+struct space;
+
+struct lazy_run {
+	uint64_t start, nr_pages; /* source address in bytes */
+	uint64_t first;		  /* number of its first page */
+};
+
+struct object {
+	uint64_t id;	 /* of the image: the task's pid there */
+	uint64_t dst_id; /* on the wire */
+	struct pagemap *pm;
+	struct lazy_run *runs;
+	size_t nr_runs;
+	uint64_t nr_pages; /* lazy ones */
+	TAILQ_HEAD(, space) spaces;
+	TAILQ_ENTRY(object) link;
+};
+
+enum page_state {
+	PAGE_MISSING = 0,
+	PAGE_ASKED = 1,
+	PAGE_DONE = 2 /* in place, or not wanted any more */
+};
+
+struct region {
+	uint64_t start, end; /* where it is now */
+	uint64_t src;	     /* source address of START */
+	RB_ENTRY(region) by_addr, by_src;
+};
+RB_HEAD(addr_tree, region);
+RB_HEAD(src_tree, region);
+
+struct space {
+	struct object *obj;
+	int uffd;  /* -1: nothing left to fill, or the address space is gone */
+	pid_t pid; /* of the image; a fork's child has its parent's */
+	bool child;
+	struct addr_tree addrs;
+	struct src_tree srcs;
+	uint64_t *state;     /* 32 pages a word */
+	uint64_t nr_left;    /* pages not DONE */
+	uint64_t next_fault; /* address after the last answer: a fault here is sequential */
+	unsigned widen;	     /* pages that the next sequential fault asks for */
+	TAILQ_ENTRY(space) link;
+};
+
+/*
+ * The lazy pages of PM (which the object takes over, also on failure): runs with PE_LAZY whose bytes are in this directory's own pages file or on the source.
+ * NULL: out of memory, logged.
+ */
+struct object *object_new(uint64_t id, struct pagemap *pm);
+void object_free(struct object *obj); /* its spaces too; uffds are closed */
+/* The number of the page at source address SRC and *LEFT, the pages from it to its run's end; -1: not a lazy page, *LEFT: pages up to the next run. */
+int64_t object_page(const struct object *obj, uint64_t src, uint64_t *left);
+
+/* A space of OBJ with everything missing. */
+struct space *space_new(struct object *obj, pid_t pid, int uffd);
+/* The child of a fork: the same regions and states. Inserted after its parent. */
+struct space *space_fork(struct space *parent, int uffd);
+void space_free(struct space *sp);
+
+/* The source address that belongs at ADDR, and *LEN bytes up to the region's end. False: nothing does (zeros). */
+bool space_source(struct space *sp, uint64_t addr, uint64_t *src, uint64_t *len);
+/*
+ * Where the source bytes SRC... are now: the first region with bytes at or after SRC and before END. *SRC is moved up to it,
+ * *LEN is how much of it lies before END. False: none.
+ */
+bool space_place(struct space *sp, uint64_t *src, uint64_t end, uint64_t *addr, uint64_t *len);
+
+/* [START, START + LEN) was unmapped or discarded: its pages count as DONE. GONE (may be NULL) is called for each stretch of source pages that was not DONE. */
+typedef void (*gone_fn)(struct space *sp, uint64_t src, uint64_t nr_pages, void *arg);
+int space_cut(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg);
+/* mremap moved [FROM, FROM + LEN) to TO. */
+int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len);
+
+enum page_state space_state(const struct space *sp, uint64_t page);
+/* Sets NR pages from PAGE; a DONE page stays DONE. Returns how many were not in that state before. */
+uint64_t space_set(struct space *sp, uint64_t page, uint64_t nr, enum page_state state);
+/* The first page in [PAGE, END) that is not DONE (MISSING_ONLY: that is MISSING), END where none. */
+uint64_t space_next_left(const struct space *sp, uint64_t page, uint64_t end, bool missing_only);
+/* How many from PAGE on, below END, are like it: all MISSING, or all not DONE. */
+uint64_t space_stretch(const struct space *sp, uint64_t page, uint64_t end, bool missing_only);
+
+#endif
