@@ -16,9 +16,8 @@ struct puppet;
 /* flags of a call */
 enum {
 	RC_STOP =
-		1, /* if it fails the program ends here, and prog_run() fails with the call named in the log */
-	RC_CHILD = 2, /* a clone: the child goes on with its own program (remote/clone.c) */
-	RC_END = 4,   /* no call: the program's end */
+		1, /* if it fails the program ends here, and prog_run() fails with the call named */
+	RC_END = 4, /* no call: the program's end */
 };
 
 /* One call, as the stub reads it. 128 bytes. */
@@ -28,8 +27,7 @@ struct rcall {
 	uint16_t refs; /* bit N: argument N is the index of an earlier call whose result is meant */
 	uint64_t arg[RC_MAX_ARGS];
 	int64_t ret;
-	uint64_t child; /* RC_CHILD: address of the first call of the child's program */
-	uint64_t pad[7];
+	uint64_t pad[8];
 };
 
 /* An argument while a program is built. Plain integers and RESULT(i) both convert through RARG(). */
@@ -80,6 +78,10 @@ uint64_t prog_str(struct puppet *p, const char *s);
 int prog_run(struct puppet *p);
 /* The same, but a failed RC_STOP call is not logged: its index is returned, or nr_calls where all ran, or -1 (logged) where the puppet is gone. */
 int prog_run_quiet(struct puppet *p);
+/* Runs a program that makes a child: *TID is the child's pid as criu sees it (0: the clone failed). -1 logged. */
+int prog_run_clone(struct puppet *p, int *tid);
+/* Starts a program that ends the task: no trap follows. -1 logged. */
+int prog_start(struct puppet *p);
 /* Result of call INDEX of the program that ran last. */
 int64_t prog_ret(const struct puppet *p, int index);
 

@@ -68,6 +68,11 @@ struct puppet *puppet_join(struct puppet *leader, pid_t tid, pid_t image_tid, un
 /* Unmaps the arena (leader only), puts back registers and mask; the thread stays stopped. Frees P. */
 int puppet_cure(struct puppet *p);
 
+/* Address of a syscall instruction in TID's own text. 0: none, logged. */
+uint64_t puppet_find_syscall(pid_t tid);
+/* Points the stopped thread's registers at the stub and its own program. -1 logged. */
+int puppet_enter_stub(struct puppet *p);
+
 /* Moves criu to the CPU on which the puppet last ran: a round trip then costs 8 us instead of 19. */
 void puppet_follow(struct puppet *p);
 

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "util/xmalloc.h"
+
+#include "inventory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <time.h>
+
+#include "image/image.h"
+#include "inventory.pb-c.h"
+#include "timens.pb-c.h"
+#include "util/io.h"
+#include "util/log.h"
+
+/* A number for this run, as a UUID: which criu made the images. */
+static char *run_id(void)
+{
+	cleanup_free char *text = read_file_at(AT_FDCWD, "/proc/sys/kernel/random/uuid", NULL);
+
+	if (!text)
+		return xstrdup("");
+	text[strcspn(text, "\n")] = 0;
+	return xstrdup(text);
+}
+
+int inventory_write(struct op *op)
+{
+	InventoryEntry e = INVENTORY_ENTRY__INIT;
+	TaskKobjIdsEntry ids = *op->root->ids;
+	PluginsEntry plugins = PLUGINS_ENTRY__INIT;
+	cleanup_free char *id = run_id();
+
+	/* criu's own objects are number 1 of their kinds; namespaces are numbered with the tasks' */
+	ids.vm_id = ids.files_id = ids.fs_id = ids.sighand_id = 1;
+	e.img_version = IMG_VERSION;
+	e.has_fdinfo_per_id = e.fdinfo_per_id = true;
+	e.has_ns_per_id = e.ns_per_id = true;
+	e.root_ids = &ids;
+	e.has_lsmtype = true;
+	e.lsmtype = LSMTYPE__NO_LSM;
+	e.has_network_lock_method = true;
+	e.plugins_entry = &plugins;
+	e.dump_criu_run_id = id;
+	return image_write_one(op->images, IMG_INVENTORY, 0, &e.base);
+}
+
+int inventory_check(struct op *op)
+{
+	InventoryEntry *e;
+	int ret = -1;
+
+	if (image_read_one(op->images, IMG_INVENTORY, 0, (ProtobufCMessage **)&e))
+		return -1;
+	if (e->img_version < 1 || e->img_version > IMG_VERSION)
+		pr_err("inventory.img: images of version %u; this program reads 1 and 2",
+		       e->img_version);
+	else if (!e->has_fdinfo_per_id || !e->fdinfo_per_id || !e->has_ns_per_id || !e->ns_per_id)
+		pr_err("inventory.img: the images are of an old layout (before fdinfo_per_id and "
+		       "ns_per_id)");
+	else if (e->has_lsmtype && e->lsmtype != LSMTYPE__NO_LSM)
+		pr_err("inventory.img: the tasks had profiles of a security module: not supported");
+	else
+		ret = 0;
+	inventory_entry__free_unpacked(e, NULL);
+	return ret;
+}
+
+/* ---- clocks ---- */
+
+#define NSEC 1000000000L
+
+static struct timespec ts_add(struct timespec a, struct timespec b, int sign)
+{
+	struct timespec r = { a.tv_sec + sign * b.tv_sec, a.tv_nsec + sign * b.tv_nsec };
+
+	if (r.tv_nsec >= NSEC)
+		r.tv_sec++, r.tv_nsec -= NSEC;
+	if (r.tv_nsec < 0)
+		r.tv_sec--, r.tv_nsec += NSEC;
+	return r;
+}
+
+/* Offsets of a time namespace: /proc/PID/timens_offsets (time_namespaces(7)). */
+static int read_offsets(int proc, struct timespec *mono, struct timespec *boot)
+{
+	cleanup_free char *text = read_file_at(proc, "timens_offsets", NULL);
+	long sec, nsec;
+	char name[32], *line;
+
+	*mono = *boot = (struct timespec){ 0 };
+	if (!text)
+		return errno == ENOENT ? 0 : -1;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		if (sscanf(line, "%31s %ld %ld", name, &sec, &nsec) == 3) {
+			if (!strcmp(name, "monotonic"))
+				*mono = (struct timespec){ sec, nsec };
+			else if (!strcmp(name, "boottime"))
+				*boot = (struct timespec){ sec, nsec };
+		}
+	return 0;
+}
+
+int timens_dump(struct op *op)
+{
+	struct timespec mono, boot, own_mono, own_boot;
+	TimensEntry e = TIMENS_ENTRY__INIT;
+	Timespec m = TIMESPEC__INIT, b = TIMESPEC__INIT;
+	cleanup_close int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (self < 0 || read_offsets(op->root->proc, &mono, &boot) ||
+	    read_offsets(self, &own_mono, &own_boot)) {
+		pr_perror("Can't read the time namespace of task %d", op->root->pid);
+		return -1;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &op->monotonic);
+	clock_gettime(CLOCK_BOOTTIME, &op->boottime);
+	op->monotonic = ts_add(ts_add(op->monotonic, mono, 1), own_mono, -1);
+	op->boottime = ts_add(ts_add(op->boottime, boot, 1), own_boot, -1);
+	m.tv_sec = op->monotonic.tv_sec;
+	m.tv_nsec = op->monotonic.tv_nsec;
+	b.tv_sec = op->boottime.tv_sec;
+	b.tv_nsec = op->boottime.tv_nsec;
+	e.monotonic = &m;
+	e.boottime = &b;
+	return image_write_one(op->images, IMG_TIMENS, 0, &e.base);
+}
+
+static int write_offsets(const TimensEntry *e)
+{
+	struct timespec now_m, now_b, off_m, off_b;
+	cleanup_close int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	char text[160];
+	int len;
+
+	if (fd < 0) {
+		pr_perror("Can't open /proc/self/timens_offsets");
+		return -1;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &now_m);
+	clock_gettime(CLOCK_BOOTTIME, &now_b);
+	off_m = ts_add((struct timespec){ e->monotonic->tv_sec, e->monotonic->tv_nsec }, now_m, -1);
+	off_b = ts_add((struct timespec){ e->boottime->tv_sec, e->boottime->tv_nsec }, now_b, -1);
+	len = snprintf(text, sizeof(text), "monotonic %ld %ld\nboottime %ld %ld\n", off_m.tv_sec,
+		       off_m.tv_nsec, off_b.tv_sec, off_b.tv_nsec);
+	if (write_full(fd, text, len)) {
+		pr_perror("Can't set the clocks of the time namespace");
+		return -1;
+	}
+	return 0;
+}
+
+int timens_restore(struct op *op)
+{
+	TimensEntry *e;
+	cleanup_image struct image *img = image_open(op->images, IMG_TIMENS, 0, false);
+	int ret;
+
+	if (!img)
+		return errno == ENOENT ? 0 : -1;
+	ret = image_read_as(img, &e);
+	if (ret <= 0)
+		return ret;
+	/* offsets are relative to the initial namespace's clocks: criu may live in another one itself, and then adds its own */
+	if (unshare(CLONE_NEWTIME)) {
+		pr_warn("Can't make a time namespace (%s): the monotonic clocks of the tasks jump "
+			"to this host's",
+			strerror(errno));
+		ret = 0;
+	} else {
+		ret = write_offsets(e);
+	}
+	timens_entry__free_unpacked(e, NULL);
+	return ret;
+}

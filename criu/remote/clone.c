@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "util/xmalloc.h"
+
+#include "remote/clone.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "remote/arena.h"
+#include "remote/trace.h"
+#include "util/log.h"
+
+#define RESTORE_OPTIONS                                                                         \
+	(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | \
+	 PTRACE_O_TRACEVFORK)
+#define PUPPET_SIGMASK (~(1ULL << (SIGTRAP - 1)))
+
+/* the root's word to criu that it is ready to be taken over, in the data area of slot 0 */
+enum { ROOT_READY = 1, ROOT_FAILED = 2 };
+struct ready {
+	uint32_t state;
+	int err;
+};
+
+static long futex(uint32_t *word, int op, uint32_t val, const struct timespec *timeout)
+{
+	return syscall(SYS_futex, word, op, val, timeout, NULL, 0);
+}
+
+/* Runs in the child, with a copy of criu's memory: the last C code before it is a puppet. */
+static void __attribute__((noreturn)) become_root(struct arena *a, struct ready *ready)
+{
+	sigset_t all;
+	void *m;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	/* not what criu's caller ignored, nor criu's handlers */
+	for (int s = 1; s < NSIG; s++)
+		signal(s, SIG_DFL);
+	/* the memory of glibc's registration is about to go */
+	if (__rseq_size)
+		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
+			RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+	m = mmap((void *)a->base, a->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
+		 a->fd, 0);
+	if (m == MAP_FAILED || mprotect(m, ARENA_STUB_SIZE, PROT_READ | PROT_EXEC)) {
+		ready->err = errno;
+		ready->state = ROOT_FAILED;
+	} else {
+		ready->state = ROOT_READY;
+	}
+	futex(&ready->state, FUTEX_WAKE, 1, NULL);
+	for (;;)
+		pause();
+}
+
+static int wait_ready(struct ready *ready, pid_t pid)
+{
+	struct timespec second = { 1, 0 };
+
+	while (!__atomic_load_n(&ready->state, __ATOMIC_ACQUIRE)) {
+		futex(&ready->state, FUTEX_WAIT, 0, &second);
+		if (!ready->state && waitpid(pid, NULL, WNOHANG | __WALL) == pid) {
+			pr_err("The restored root task ended before it could be set up");
+			return -1;
+		}
+	}
+	if (ready->state == ROOT_READY)
+		return 0;
+	errno = ready->err;
+	pr_perror("Can't map criu's memory into the root task");
+	return -1;
+}
+
+static struct puppet *puppet_of(struct arena *a, pid_t tid, pid_t vpid, unsigned slot)
+{
+	struct puppet *p = xzalloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->tid = tid;
+	p->image_tid = vpid;
+	p->arena = a;
+	p->slot = slot;
+	if (trace_set_sigmask(tid, PUPPET_SIGMASK) || puppet_enter_stub(p)) {
+		free(p);
+		return NULL;
+	}
+	a->users++;
+	return p;
+}
+
+static void clone_error(pid_t vpid)
+{
+	if (errno == EEXIST)
+		pr_err("Can't restore task %d: a task with this pid exists already (restore in a "
+		       "pid namespace of its own, or end it)",
+		       vpid);
+	else
+		pr_perror("Can't make task %d (clone3 with set_tid needs CAP_CHECKPOINT_RESTORE or "
+			  "CAP_SYS_ADMIN)",
+			  vpid);
+}
+
+struct puppet *puppet_clone_root(struct arena *a, pid_t vpid, uint64_t flags)
+{
+	pid_t set_tid[1] = { vpid };
+	struct clone_args args = {
+		.flags = flags,
+		.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
+		.set_tid = (uint64_t)set_tid,
+		.set_tid_size = 1,
+	};
+	struct ready *ready = (struct ready *)arena_data(a, 0);
+	struct puppet *p = NULL;
+	int signo;
+	pid_t pid;
+
+	ready->state = 0;
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (!pid)
+		become_root(a, ready);
+	if (pid < 0) {
+		clone_error(vpid);
+		return NULL;
+	}
+	if (wait_ready(ready, pid))
+		goto kill;
+	if (ptrace(PTRACE_SEIZE, pid, 0, RESTORE_OPTIONS) || ptrace(PTRACE_INTERRUPT, pid, 0, 0)) {
+		pr_perror("Can't seize the new root task");
+		goto kill;
+	}
+	if (trace_wait_stop(pid, &signo))
+		goto kill;
+	p = puppet_of(a, pid, vpid, 0);
+	if (p)
+		return p;
+kill:
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, __WALL);
+	return NULL;
+}
+
+struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, uint64_t flags,
+			    int exit_signal)
+{
+	struct clone_args *args;
+	pid_t *set_tid, tid;
+	struct puppet *p;
+	uint64_t at, at_tid;
+	int signo;
+
+	prog_reset(parent);
+	at_tid = prog_data(parent, sizeof(*set_tid), &set_tid);
+	at = prog_data(parent, sizeof(*args), &args);
+	*set_tid = vpid;
+	args->flags = flags;
+	args->exit_signal = exit_signal;
+	args->set_tid = vpid ? at_tid : 0;
+	args->set_tid_size = vpid ? 1 : 0;
+	prog_add(parent, 0, __NR_clone3, at, sizeof(*args));
+	if (prog_run_clone(parent, &tid))
+		return NULL;
+	if (prog_ret(parent, 0) < 0) {
+		errno = -prog_ret(parent, 0);
+		clone_error(vpid);
+		return NULL;
+	}
+	if (trace_wait_stop(tid, &signo)) {
+		pr_err("The new task %d ended at once", vpid);
+		return NULL;
+	}
+	p = puppet_of(parent->arena, tid, vpid ? vpid : prog_ret(parent, 0), slot);
+	if (!p)
+		kill(tid, SIGKILL);
+	return p;
+}
+
+void puppet_forget(struct puppet *p)
+{
+	p->arena->users--;
+	free(p);
+}

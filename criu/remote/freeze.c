@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "util/xmalloc.h"
+
+#include "remote/freeze.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#include "proc/proc.h"
+#include "remote/trace.h"
+#include "util/io.h"
+#include "util/log.h"
+
+#define SEIZE_OPTIONS PTRACE_O_TRACESYSGOOD
+
+static void on_alarm(int signo)
+{
+	trace_timed_out = 1;
+}
+
+/* The deadline of --timeout: SIGALRM makes waitpid() return. */
+void freeze_set_timeout(unsigned seconds)
+{
+	struct sigaction sa = { .sa_handler = on_alarm };
+	struct itimerval it = { .it_value.tv_sec = seconds };
+
+	trace_timed_out = 0;
+	sigaction(SIGALRM, &sa, NULL);
+	/* again and again, so that a signal that comes just before a wait is not the last one */
+	it.it_interval.tv_usec = seconds ? 100000 : 0;
+	setitimer(ITIMER_REAL, &it, NULL);
+}
+
+struct task *task_find(struct op *op, pid_t vpid)
+{
+	struct task *t;
+
+	for_each_task (t, op)
+		if (t->vpid == vpid)
+			return t;
+	return NULL;
+}
+
+static void task_free(struct task *t)
+{
+	for_each_thread (th, t)
+		if (th->core)
+			core_entry__free_unpacked(th->core, NULL);
+	free(t->threads);
+	if (t->ids)
+		task_kobj_ids_entry__free_unpacked(t->ids, NULL);
+	if (t->mm)
+		mm_entry__free_unpacked(t->mm, NULL);
+	if (t->fs)
+		fs_entry__free_unpacked(t->fs, NULL);
+	for (size_t i = 0; i < t->nr_fds; i++)
+		fdinfo_entry__free_unpacked(t->fds[i], NULL);
+	free(t->fds);
+	free(t->vmas);
+	close_safe(&t->pidfd);
+	close_safe(&t->proc);
+	free(t);
+}
+
+void tasks_free(struct op *op)
+{
+	struct task *t;
+
+	while ((t = TAILQ_FIRST(&op->tasks))) {
+		TAILQ_REMOVE(&op->tasks, t, link);
+		task_free(t);
+	}
+	op->root = NULL;
+	op->nr_tasks = 0;
+}
+
+static int seize(pid_t tid)
+{
+	struct proc_status st;
+	char path[64];
+	pid_t tracer = 0;
+
+	if (!ptrace(PTRACE_SEIZE, tid, 0, SEIZE_OPTIONS) && !ptrace(PTRACE_INTERRUPT, tid, 0, 0))
+		return 0;
+	if (errno == ESRCH)
+		return 1; /* ended meanwhile */
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	int err = errno;
+	if (!access(path, F_OK) && !proc_read_status(AT_FDCWD, path, &st)) {
+		tracer = st.tracer;
+		if (st.state == 'Z' || st.state == 'X')
+			err = 0;
+		proc_status_free(&st);
+	}
+	if (!err)
+		return 1;
+	errno = err;
+	if (tracer)
+		pr_err("Can't seize task %d: process %d traces it already (a debugger?)", tid,
+		       tracer);
+	else
+		pr_perror("Can't seize task %d", tid);
+	return -1;
+}
+
+static struct thread *find_thread(struct task *t, pid_t tid)
+{
+	for_each_thread (th, t)
+		if (th->tid == tid)
+			return th;
+	return NULL;
+}
+
+static int add_thread(struct task *t, pid_t tid)
+{
+	struct thread *th = xrealloc(t->threads, (t->nr_threads + 1) * sizeof(*th));
+
+	if (!th)
+		return -1;
+	t->threads = th;
+	th[t->nr_threads++] = (struct thread){ .tid = tid, .task = t };
+	return 0;
+}
+
+static void drop_thread(struct task *t, struct thread *th)
+{
+	unsigned i = th - t->threads;
+
+	memmove(th, th + 1, (t->nr_threads - i - 1) * sizeof(*th));
+	t->nr_threads--;
+}
+
+/* Waits until the thread is stopped. 1: it ended instead. */
+static int wait_stopped(struct thread *th)
+{
+	int signo, ret;
+
+	ret = trace_wait_stop(th->tid, &signo);
+	if (ret == -1 && trace_timed_out)
+		pr_err("Task %d does not stop: is it waiting for a device, or for its vfork()ed "
+		       "child? (--timeout sets how long criu waits)",
+		       th->tid);
+	if (ret == -1)
+		return -1;
+	if (ret == -2)
+		return 1;
+	if (signo != SIGTRAP) {
+		th->task->state = TASK_STOPPED;
+		th->task->stop_signo = signo;
+	}
+	return 0;
+}
+
+/* Seizes the threads of T that are not yet known. Returns how many there were, or -1. */
+static int seize_new_threads(struct task *t)
+{
+	cleanup_closedir DIR *d = NULL;
+	unsigned first = t->nr_threads;
+	struct dirent *de;
+	int fd = openat(t->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		if (errno == ENOENT || errno == ESRCH)
+			return 0;
+		pr_perror("Can't list the threads of task %d", t->pid);
+		return -1;
+	}
+	while ((de = readdir(d))) {
+		pid_t tid = atoi(de->d_name);
+		int ret;
+
+		if (tid <= 0 || find_thread(t, tid))
+			continue;
+		ret = seize(tid);
+		if (ret < 0)
+			return -1;
+		if (!ret && add_thread(t, tid)) {
+			ptrace(PTRACE_DETACH, tid, 0, 0);
+			return -1;
+		}
+	}
+	for (unsigned i = first; i < t->nr_threads;) {
+		int ret = wait_stopped(&t->threads[i]);
+
+		if (ret < 0)
+			return -1;
+		if (ret)
+			drop_thread(t, &t->threads[i]);
+		else
+			i++;
+	}
+	return t->nr_threads - first;
+}
+
+static struct task *new_task(struct op *op, struct task *parent, pid_t pid)
+{
+	struct task *t = xzalloc(sizeof(*t)), *last = parent, *c;
+	char path[64];
+
+	if (!t)
+		return NULL;
+	t->pid = pid;
+	t->parent = parent;
+	t->state = TASK_ALIVE;
+	t->pidfd = t->uffd = -1;
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	t->proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->proc < 0) {
+		if (!parent || (errno != ENOENT && errno != ESRCH))
+			pr_perror("Can't find process %d", pid);
+		free(t);
+		return NULL;
+	}
+	/* pre-order: behind the parent and its other children's trees */
+	if (parent)
+		for (c = TAILQ_NEXT(parent, link); c; c = TAILQ_NEXT(c, link)) {
+			struct task *up = c->parent;
+
+			while (up && up != parent)
+				up = up->parent;
+			if (!up)
+				break;
+			last = c;
+		}
+	if (last)
+		TAILQ_INSERT_AFTER(&op->tasks, last, t, link);
+	else
+		TAILQ_INSERT_TAIL(&op->tasks, t, link);
+	op->nr_tasks++;
+	return t;
+}
+
+static void forget_task(struct op *op, struct task *t)
+{
+	TAILQ_REMOVE(&op->tasks, t, link);
+	op->nr_tasks--;
+	task_free(t);
+}
+
+/* What /proc says about a task that cannot move any more. */
+static int describe(struct op *op, struct task *t)
+{
+	struct proc_status status;
+	struct proc_stat stat;
+	unsigned level = 0;
+
+	if (proc_read_stat(t->proc, "stat", &stat) || proc_read_status(t->proc, "status", &status))
+		return -1;
+	/* NSpid: from ours inwards; the innermost is the task's own view */
+	level = status.nr_nspid ? status.nr_nspid - 1 : 0;
+	t->vpid = status.nr_nspid ? status.nspid[level] : t->pid;
+	proc_status_free(&status);
+	t->pgid = stat.pgrp;
+	t->sid = stat.session;
+	if (stat.state == 'Z') {
+		if (stat.num_threads > 1) {
+			pr_err("The main thread of task %d has exited while others go on: not "
+			       "supported",
+			       t->pid);
+			return -1;
+		}
+		t->state = TASK_DEAD;
+		t->exit_code = stat.exit_code;
+		while (t->nr_threads > 1)
+			drop_thread(t, &t->threads[t->nr_threads - 1]);
+		if (!t->nr_threads && add_thread(t, t->pid))
+			return -1;
+	}
+	return 0;
+}
+
+static bool known(struct op *op, pid_t pid)
+{
+	struct task *t;
+
+	for_each_task (t, op)
+		if (t->pid == pid)
+			return true;
+	return false;
+}
+
+/* Looks for children of T that are not in the list yet. Returns how many there were, or -1. */
+static int find_children(struct op *op, struct task *t)
+{
+	int nr = 0;
+
+	for_each_thread (th, t) {
+		cleanup_free char *text = NULL;
+		char path[64], *at, *end;
+
+		snprintf(path, sizeof(path), "task/%d/children", th->tid);
+		text = read_file_at(t->proc, path, NULL);
+		if (!text) {
+			if (errno == ENOENT || errno == ESRCH)
+				continue; /* a zombie */
+			pr_perror("Can't list the children of task %d (CONFIG_PROC_CHILDREN?)",
+				  t->pid);
+			return -1;
+		}
+		for (at = text;; at = end) {
+			pid_t pid = strtol(at, &end, 10);
+
+			if (end == at)
+				break;
+			if (known(op, pid))
+				continue;
+			if (pid == getpid()) {
+				pr_err("criu itself (process %d) is part of the tree under %d", pid,
+				       op->root->pid);
+				return -1;
+			}
+			if (new_task(op, t, pid))
+				nr++;
+			else if (errno != ENOENT && errno != ESRCH)
+				return -1;
+		}
+	}
+	return nr;
+}
+
+static int freeze_round(struct op *op, int *nr_new)
+{
+	struct task *t, *tmp;
+	int ret;
+
+	*nr_new = 0;
+	TAILQ_FOREACH_SAFE (t, &op->tasks, link, tmp) {
+		if (t->state == TASK_DEAD)
+			continue;
+		ret = seize_new_threads(t);
+		if (ret < 0)
+			return -1;
+		*nr_new += ret;
+		if (describe(op, t)) {
+			if (t == op->root)
+				return -1;
+			forget_task(op, t);
+			continue;
+		}
+		if (t->state == TASK_DEAD)
+			continue;
+		ret = find_children(op, t);
+		if (ret < 0)
+			return -1;
+		*nr_new += ret;
+		/* the children just found stand behind T: this walk comes to them */
+		tmp = TAILQ_NEXT(t, link);
+	}
+	return 0;
+}
+
+/* Threads' and sessions' numbers in the namespace of the root task. */
+static int translate_pids(struct op *op)
+{
+	struct task *t, *u;
+	pid_t pgid, sid;
+
+	for_each_task (t, op) {
+		for_each_thread (th, t) {
+			struct proc_status st;
+			char path[64];
+
+			th->vtid = t->vpid;
+			if (th->tid == t->pid || op->root->vpid == op->root->pid) {
+				th->vtid = th->tid == t->pid ? t->vpid : th->tid;
+				continue;
+			}
+			snprintf(path, sizeof(path), "task/%d/status", th->tid);
+			if (proc_read_status(t->proc, path, &st))
+				return -1;
+			th->vtid = st.nr_nspid ? st.nspid[st.nr_nspid - 1] : th->tid;
+			proc_status_free(&st);
+		}
+		/* the leader is the first */
+		for (unsigned i = 1; i < t->nr_threads; i++)
+			if (t->threads[i].tid == t->pid) {
+				struct thread tmp = t->threads[0];
+
+				t->threads[0] = t->threads[i];
+				t->threads[i] = tmp;
+			}
+	}
+	for_each_task (t, op) {
+		pgid = sid = op->root->vpid == op->root->pid ? -1 : 0;
+		for_each_task (u, op) {
+			if (u->pid == t->pgid)
+				pgid = u->vpid;
+			if (u->pid == t->sid)
+				sid = u->vpid;
+		}
+		/* a leader that is gone or outside: its number is kept where the namespaces are the same */
+		if (pgid > 0)
+			t->pgid = pgid;
+		else if (!pgid)
+			t->pgid = 0;
+		if (sid > 0)
+			t->sid = sid;
+		else if (!sid)
+			t->sid = 0;
+	}
+	return 0;
+}
+
+int freeze_tree(struct op *op, pid_t pid)
+{
+	int nr_new;
+
+	if (pid == getpid()) {
+		pr_err("Process %d is criu itself", pid);
+		return -1;
+	}
+	op->root = new_task(op, NULL, pid);
+	if (!op->root)
+		return -1;
+	do {
+		if (freeze_round(op, &nr_new))
+			goto thaw;
+	} while (nr_new);
+	if (op->root->state == TASK_DEAD) {
+		pr_err("Process %d has exited already", pid);
+		goto thaw;
+	}
+	if (translate_pids(op))
+		goto thaw;
+	return 0;
+thaw:
+	thaw_tree(op, false);
+	return -1;
+}
+
+void thaw_tree(struct op *op, bool stop)
+{
+	struct task *t;
+
+	for_each_task (t, op) {
+		if (t->state == TASK_DEAD)
+			continue;
+		if (stop && t->state == TASK_ALIVE)
+			kill(t->pid, SIGSTOP);
+		for_each_thread (th, t)
+			if (ptrace(PTRACE_DETACH, th->tid, 0, 0))
+				pr_debug("Can't detach from task %d: %s", th->tid, strerror(errno));
+	}
+}
+
+int kill_tree(struct op *op)
+{
+	struct task *t;
+	int ret = 0;
+
+	for_each_task (t, op)
+		if (t->state != TASK_DEAD && kill(t->pid, SIGKILL)) {
+			pr_perror("Can't kill task %d", t->pid);
+			ret = -1;
+		}
+	/* the tracer is told of every thread's end */
+	for_each_task (t, op) {
+		if (t->state == TASK_DEAD)
+			continue;
+		for_each_thread (th, t) {
+			int status;
+
+			while (waitpid(th->tid, &status, __WALL) == th->tid && WIFSTOPPED(status))
+				;
+		}
+	}
+	return ret;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Freezing and thawing a process tree. dump and pre-dump use it.
+ *
+ * Every thread is seized with ptrace(2) (PTRACE_SEIZE sends no signal) and interrupted. Threads and children
+ * that appear meanwhile are found by looking again until nothing new is there.
+ */
+#ifndef CRIU_REMOTE_FREEZE_H
+#define CRIU_REMOTE_FREEZE_H
+
+#include "op.h"
+
+/*
+ * Freezes the tree under PID and fills op->tasks: pids, threads, states, sessions, stop signals, exit codes.
+ * -1: logged, everything is thawed again.
+ */
+int freeze_tree(struct op *op, pid_t pid);
+/* Lets all threads go on. Tasks that were in a job control stop stay in it. STOP: leave every task stopped (SIGSTOP). */
+void thaw_tree(struct op *op, bool stop);
+/* Ends all tasks (SIGKILL) and waits until they are gone. */
+int kill_tree(struct op *op);
+/* Frees op->tasks. */
+void tasks_free(struct op *op);
+/* Drops what is remembered of the tree's stops for messages: the deadline of --timeout, in seconds; 0: none. */
+void freeze_set_timeout(unsigned seconds);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ptrace(2) and waitpid(2) as the remote room needs them: every thread is seized, waited for by its tid.
+ */
+#ifndef CRIU_REMOTE_TRACE_H
+#define CRIU_REMOTE_TRACE_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Set by the SIGALRM of --timeout: waits end with EINTR. */
+extern volatile sig_atomic_t trace_timed_out;
+
+/* PTRACE_CONT without a signal. -1 logged. IMAGE_TID is for messages. */
+int trace_cont(pid_t tid, pid_t image_tid);
+/* PTRACE_CONT with a signal delivered (0: none). -1 logged. */
+int trace_cont_signal(pid_t tid, int signo);
+/* Waits for the stub's trap. A stopping signal that arrives meanwhile is kept in *PENDING_STOP. -1: the thread is gone, logged. */
+int trace_wait_trap(pid_t tid, pid_t image_tid, int *pending_stop);
+/* The same for a program that clones: *CHILD is the new task (0: none was made). The child is left in its first stop, not yet waited for. */
+int trace_wait_clone(pid_t tid, pid_t image_tid, pid_t *child);
+/* Waits for a PTRACE_EVENT_STOP. *SIGNO: the stop signal of a group stop, SIGTRAP otherwise. -1: logged; -2: exited. */
+int trace_wait_stop(pid_t tid, int *signo);
+/* One system call at the syscall instruction IP, by PTRACE_SYSCALL (no signal is involved). Result, or -EIO logged. */
+long trace_syscall(pid_t tid, pid_t image_tid, uint64_t ip, long nr, const uint64_t args[6]);
+/* From any stop to a PTRACE_EVENT_STOP without running a single instruction of the task. -1 logged. */
+int trace_to_event_stop(pid_t tid, pid_t image_tid);
+int trace_get_sigmask(pid_t tid, uint64_t *mask);
+int trace_set_sigmask(pid_t tid, uint64_t mask);
+
+#endif
