@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The bulk connection: everything that the client wants is pushed in large pieces, beginning where the last faults were.
+ *
+ * How much is under way is bounded by a window that follows the link: pieces are acknowledged when they are in place, and the time that takes is compared
+ * with the shortest seen. As long as it is not much longer the window grows, else it shrinks. What waits in queues before an
+ * urgent answer is therefore about TARGET_US worth of bulk, on any link.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "lazy/server.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/xmalloc.h"
+
+#define TARGET_US  600
+#define MIN_WINDOW 16 /* pages */
+#define MAX_WINDOW 2048
+#define MAX_PIECES 1024 /* in flight */
+
+struct pusher {
+	struct client *cl;
+	struct session *ss;
+	bool started, done_sent;
+	uint64_t sent, acked; /* pages */
+	double window;	      /* pages */
+	uint64_t best_us, next_cut_us;
+	struct {
+		uint64_t end, at_us; /* value of SENT after it, when it went */
+	} pieces[MAX_PIECES];
+	unsigned first, nr; /* of pieces */
+	char in[64 * sizeof(struct ps_msg)];
+	size_t in_len;
+};
+
+/* ---- what is wanted ---- */
+
+static struct want *find_want(struct session *ss, struct page_source *s)
+{
+	struct want *w;
+
+	TAILQ_FOREACH (w, &ss->wants, link)
+		if (w->source == s)
+			return w;
+	return NULL;
+}
+
+static struct want *get_want(struct session *ss, struct page_source *s)
+{
+	struct want *w = find_want(ss, s);
+
+	if (w)
+		return w;
+	w = xzalloc(sizeof(*w));
+	if (!w)
+		return NULL;
+	w->source = s;
+	w->bits = xcalloc(s->nr_pages / 64 + 1, sizeof(*w->bits));
+	if (!w->bits) {
+		free(w);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&ss->wants, w, link);
+	return w;
+}
+
+static bool want_bit(const struct want *w, uint64_t page)
+{
+	return w->bits[page / 64] >> page % 64 & 1;
+}
+
+static void set_bits(struct want *w, uint64_t page, uint64_t nr, bool on)
+{
+	for (uint64_t p = page; p < page + nr; p++) {
+		if (want_bit(w, p) == on)
+			continue;
+		w->bits[p / 64] ^= 1ULL << p % 64;
+		w->nr += on ? 1 : -1;
+	}
+}
+
+/* The first wanted page at or after PAGE, or nr_pages. */
+static uint64_t next_wanted(const struct want *w, uint64_t page)
+{
+	uint64_t nr = w->source->nr_pages;
+
+	while (w->nr && page < nr) {
+		uint64_t bits = w->bits[page / 64] >> page % 64;
+
+		if (bits)
+			return page + __builtin_ctzll(bits);
+		page = round_down(page, 64) + 64;
+	}
+	return nr;
+}
+
+/* Moves the cursor to the next wanted page: to the end of its object, then the others, then this one from its beginning. */
+static bool seek(struct session *ss)
+{
+	struct want *here = ss->cursor ?: TAILQ_FIRST(&ss->wants), *w = here;
+
+	if (!here)
+		return false;
+	ss->cursor_page = next_wanted(w, ss->cursor_page);
+	while (ss->cursor_page == w->source->nr_pages) {
+		w = TAILQ_NEXT(w, link) ?: TAILQ_FIRST(&ss->wants);
+		ss->cursor_page = next_wanted(w, 0);
+		if (w == here)
+			break;
+	}
+	ss->cursor = w;
+	return ss->cursor_page < w->source->nr_pages;
+}
+
+/* Takes the next stretch of up to MAX pages out of what is wanted. 0: nothing is. */
+static uint64_t pick(struct session *ss, uint64_t max, struct page_source **s, uint64_t *vaddr)
+{
+	uint64_t left, nr = 0;
+
+	pthread_mutex_lock(&ss->lock);
+	if (seek(ss)) {
+		*s = ss->cursor->source;
+		*vaddr = source_vaddr(*s, ss->cursor_page, &left);
+		max = min(max, left);
+		while (nr < max && want_bit(ss->cursor, ss->cursor_page + nr))
+			nr++;
+		set_bits(ss->cursor, ss->cursor_page, nr, false);
+		ss->cursor_page += nr;
+	}
+	pthread_mutex_unlock(&ss->lock);
+	return nr;
+}
+
+void push_skip(struct session *ss, struct page_source *s, uint64_t page, uint64_t nr_pages)
+{
+	struct want *w;
+
+	pthread_mutex_lock(&ss->lock);
+	w = find_want(ss, s);
+	if (w) {
+		set_bits(w, page, nr_pages, false);
+		ss->cursor = w;
+		ss->cursor_page = min(page + nr_pages, s->nr_pages);
+	}
+	pthread_mutex_unlock(&ss->lock);
+}
+
+void push_end(struct session *ss)
+{
+	struct want *w;
+
+	while ((w = TAILQ_FIRST(&ss->wants))) {
+		TAILQ_REMOVE(&ss->wants, w, link);
+		free(w->bits);
+		free(w);
+	}
+}
+
+static int change_want(struct pusher *p, const struct ps_msg *m, bool on)
+{
+	struct page_source *s = server_source(p->cl->server, m->dst_id);
+	uint64_t vaddr = m->vaddr, nr = m->nr_pages, left;
+	struct want *w = NULL;
+
+	if (!s || m->vaddr % PAGE_SIZE || nr > s->nr_pages) {
+		pr_err("%s: wants pages that are not here: object 0x%" PRIx64 ", 0x%" PRIx64
+		       ", %" PRIu64 " pages",
+		       p->cl->c.peer, m->dst_id, m->vaddr, m->nr_pages);
+		return -1;
+	}
+	pthread_mutex_lock(&p->ss->lock);
+	w = get_want(p->ss, s);
+	while (w && nr) {
+		int64_t page = source_page(s, vaddr, &left);
+
+		if (page < 0)
+			break;
+		left = min(left, nr);
+		set_bits(w, page, left, on);
+		vaddr += left * PAGE_SIZE;
+		nr -= left;
+	}
+	pthread_mutex_unlock(&p->ss->lock);
+	if (w && nr)
+		pr_err("%s: wants pages that are not here: object 0x%" PRIx64 ", 0x%" PRIx64,
+		       p->cl->c.peer, m->dst_id, vaddr);
+	p->done_sent = false;
+	return w && !nr ? 0 : -1;
+}
+
+/* ---- the window ---- */
+
+static void adapt(struct pusher *p, uint64_t took_us, uint64_t now, uint64_t nr_pages)
+{
+	if (!p->best_us || took_us < p->best_us)
+		p->best_us = took_us;
+	if (took_us < p->best_us + TARGET_US) {
+		/* doubles within one window's time while the link takes it */
+		p->window = min(p->window + nr_pages, (double)MAX_WINDOW);
+	} else if (took_us > p->best_us + 2 * TARGET_US && now >= p->next_cut_us) {
+		p->window = max(p->window * 0.7, (double)MIN_WINDOW);
+		p->next_cut_us = now + took_us;
+		p->best_us += p->best_us / 100 + 1; /* forgets slowly: routes change */
+	}
+}
+
+static int take_ack(struct pusher *p, uint64_t nr_pages)
+{
+	uint64_t now = now_us();
+
+	if (nr_pages > p->sent - p->acked) {
+		pr_err("%s: acknowledged more pages than were sent", p->cl->c.peer);
+		return -1;
+	}
+	p->acked += nr_pages;
+	while (p->nr && p->pieces[p->first].end <= p->acked) {
+		adapt(p, now - p->pieces[p->first].at_us, now, nr_pages);
+		p->first = (p->first + 1) % MAX_PIECES;
+		p->nr--;
+	}
+	return 0;
+}
+
+/* ---- messages of the client ---- */
+
+static int handle(struct pusher *p, const struct ps_msg *m)
+{
+	switch (ps_cmd(m)) {
+	case PS_WANT:
+		return change_want(p, m, true);
+	case PS_UNWANT:
+		return change_want(p, m, false);
+	case PS_START:
+		p->started = true;
+		return 0;
+	case PS_ACK:
+		return take_ack(p, m->nr_pages);
+	}
+	pr_err("%s: unknown command 0x%x on the bulk connection", p->cl->c.peer, ps_cmd(m));
+	return -1;
+}
+
+/* Takes what has arrived; BLOCK: waits for something. 0; 1: the client closed; -1 logged. */
+static int listen_to_client(struct pusher *p, bool block)
+{
+	struct ps_msg m;
+	ssize_t n;
+	size_t used;
+
+	do
+		n = recv(p->cl->c.fd, p->in + p->in_len, sizeof(p->in) - p->in_len,
+			 block ? 0 : MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (!n)
+		return 1;
+	if (n < 0) {
+		if (errno == EAGAIN)
+			return 0;
+		pr_perror("Can't receive from %s", p->cl->c.peer);
+		return -1;
+	}
+	p->in_len += n;
+	for (used = 0; p->in_len - used >= sizeof(m); used += sizeof(m)) {
+		memcpy(&m, p->in + used, sizeof(m));
+		if (handle(p, &m))
+			return -1;
+	}
+	memmove(p->in, p->in + used, p->in_len - used);
+	p->in_len -= used;
+	return 0;
+}
+
+/* ---- pushing ---- */
+
+int send_pages(struct conn *c, uint32_t cmd, uint64_t dst_id, uint64_t vaddr, char *buf,
+	       uint64_t nr_pages, bool zeros)
+{
+	struct ps_msg msgs[PIECE_PAGES];
+	struct iovec iov[2 * PIECE_PAGES];
+	unsigned nr_msgs = 0, nr_iov = 0;
+	uint64_t done = 0;
+
+	while (done < nr_pages) {
+		bool zero = zeros && page_is_zero(buf + done * PAGE_SIZE);
+		uint64_t nr = 1;
+
+		while (done + nr < nr_pages &&
+		       (zeros && page_is_zero(buf + (done + nr) * PAGE_SIZE)) == zero)
+			nr++;
+		msgs[nr_msgs] = (struct ps_msg){ .cmd = zero ? PS_ZERO : cmd,
+						 .nr_pages = nr,
+						 .vaddr = vaddr + done * PAGE_SIZE,
+						 .dst_id = dst_id };
+		iov[nr_iov++] = (struct iovec){ &msgs[nr_msgs++], sizeof(struct ps_msg) };
+		if (!zero)
+			iov[nr_iov++] = (struct iovec){ buf + done * PAGE_SIZE, nr * PAGE_SIZE };
+		done += nr;
+	}
+	return conn_sendv(c, iov, nr_iov);
+}
+
+/* 1: a piece went out, 0: nothing is wanted, -1 logged */
+static int push_piece(struct pusher *p)
+{
+	uint64_t room = p->window - (p->sent - p->acked), vaddr, nr;
+	struct page_source *s;
+
+	/* small windows mean slow links: smaller pieces there */
+	nr = min((uint64_t)PIECE_PAGES, max((uint64_t)p->window / 4, 4UL));
+	nr = pick(p->ss, min(nr, max(room, 1UL)), &s, &vaddr);
+	if (!nr)
+		return 0;
+	if (source_read(s, vaddr, nr, p->cl->buf) ||
+	    send_pages(&p->cl->c, PS_DATA, s->dst_id, vaddr, p->cl->buf, nr, true))
+		return -1;
+	p->sent += nr;
+	p->pieces[(p->first + p->nr) % MAX_PIECES].end = p->sent;
+	p->pieces[(p->first + p->nr) % MAX_PIECES].at_us = now_us();
+	p->nr++;
+	return 1;
+}
+
+static int say_done(struct pusher *p)
+{
+	struct ps_msg m = { .cmd = PS_DONE };
+
+	p->done_sent = true;
+	return conn_send(&p->cl->c, &m, sizeof(m));
+}
+
+int push_loop(struct client *cl)
+{
+	cleanup_free struct pusher *p = xzalloc(sizeof(*p));
+	bool block = true;
+
+	if (!p)
+		return -1;
+	p->cl = cl;
+	p->ss = cl->session;
+	p->window = 4 * MIN_WINDOW;
+	for (;;) {
+		int ret = listen_to_client(p, block);
+
+		if (ret)
+			return ret > 0 ? 0 : -1;
+		block = !p->started || p->nr == MAX_PIECES || p->sent - p->acked >= p->window;
+		if (block)
+			continue;
+		ret = push_piece(p);
+		if (ret < 0)
+			return -1;
+		block = !ret;
+		if (!ret && !p->done_sent && say_done(p))
+			return -1;
+	}
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lazy/ready.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "util/dirs.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/opts.h"
+#include "util/xmalloc.h"
+
+int server_daemonize(void)
+{
+	if (!opts.daemon_mode)
+		return 0;
+	if (daemon(1, 0)) {
+		pr_perror("Can't go to the background");
+		return -1;
+	}
+	return 0;
+}
+
+int status_ready(void)
+{
+	if (opts.status_fd < 0)
+		return 0;
+	if (write_full(opts.status_fd, "", 1)) {
+		pr_perror("Can't write to descriptor %d of --status-fd", opts.status_fd);
+		return -1;
+	}
+	close_safe(&opts.status_fd);
+	return 0;
+}
+
+int server_ready(void)
+{
+	return write_pidfile(getpid()) || status_ready() ? -1 : 0;
+}
+
+int server_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		pr_perror("Can't make a signalfd");
+	return fd;
+}

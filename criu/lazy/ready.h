@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the servers (page-server, lazy-pages, dump --lazy-pages) do when they can serve, and how they notice that they shall end.
+ */
+#ifndef CRIU_LAZY_READY_H
+#define CRIU_LAZY_READY_H
+
+#include <stdbool.h>
+
+/* --daemon: goes to the background. Before any thread or ptrace attachment exists. -1 logged. */
+int server_daemonize(void);
+/* Writes --pidfile, and the byte to --status-fd, which is closed. -1 logged. */
+int server_ready(void);
+/* The byte to --status-fd alone. */
+int status_ready(void);
+/*
+ * SIGINT, SIGTERM and SIGHUP are blocked from now on and arrive on the returned descriptor (signalfd(2)). -1 logged.
+ */
+int server_signals(void);
+
+#endif

@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lazy/serve.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lazy/ready.h"
+#include "lazy/server.h"
+#include "op.h"
+#include "util/dirs.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/opts.h"
+#include "util/xmalloc.h"
+
+#define MAX_CLIENTS	32
+#define FIRST_MESSAGE_S 10 /* a client that says nothing is let go */
+#define SPIN_US		60
+
+struct stored {
+	struct page_source source;
+	struct pagemap *owned; /* opened here, from images */
+	TAILQ_ENTRY(stored) link;
+};
+
+struct server {
+	pthread_mutex_t lock;
+	TAILQ_HEAD(, stored) sources;
+	TAILQ_HEAD(, session) sessions;
+	TAILQ_HEAD(, client) clients;
+	unsigned nr_clients;
+	bool images;	 /* sources are opened as they are asked for */
+	bool plain_used; /* a client without extensions got pages */
+	bool committed, complete, failed;
+	bool lost; /* the only client is gone, and nothing says that it comes back */
+	int wake;  /* eventfd: one of these changed, or a thread ended */
+};
+
+/* ---- sources ---- */
+
+static int add_source(struct server *sv, uint64_t dst_id, struct pagemap *pm, pid_t pid, bool owned)
+{
+	struct stored *st = xzalloc(sizeof(*st));
+
+	if (!st || source_init(&st->source, dst_id, pm, pid)) {
+		free(st);
+		if (owned)
+			pagemap_close(pm);
+		return -1;
+	}
+	st->owned = owned ? pm : NULL;
+	TAILQ_INSERT_TAIL(&sv->sources, st, link);
+	return 0;
+}
+
+static struct stored *find_source(struct server *sv, uint64_t dst_id)
+{
+	struct stored *st;
+
+	TAILQ_FOREACH (st, &sv->sources, link)
+		if (st->source.dst_id == dst_id)
+			return st;
+	return NULL;
+}
+
+static void open_source(struct server *sv, uint64_t dst_id)
+{
+	unsigned type = dst_id & 0xff;
+	struct pagemap *pm;
+
+	if (dst_id >> 8 > UINT32_MAX || (type != PS_TYPE_TASK && type != PS_TYPE_SHMEM))
+		return;
+	pm = pagemap_open(dirs.images, type == PS_TYPE_TASK ? IMG_PAGEMAP : IMG_SHMEM_PAGEMAP,
+			  dst_id >> 8);
+	if (pm)
+		add_source(sv, dst_id, pm, 0, true);
+}
+
+struct page_source *server_source(struct server *sv, uint64_t dst_id)
+{
+	struct stored *st;
+
+	pthread_mutex_lock(&sv->lock);
+	st = find_source(sv, dst_id);
+	if (!st && sv->images) {
+		open_source(sv, dst_id);
+		st = find_source(sv, dst_id);
+	}
+	pthread_mutex_unlock(&sv->lock);
+	return st ? &st->source : NULL;
+}
+
+/* ---- what happened, for the main thread ---- */
+
+static void tell(struct server *sv, bool *what)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&sv->lock);
+	*what = true;
+	pthread_mutex_unlock(&sv->lock);
+	if (write(sv->wake, &one, sizeof(one)) < 0)
+		pr_perror("Can't wake the main thread");
+}
+
+/* ---- the urgent connection, and the only one of the plain protocol ---- */
+
+static int answer_get(struct client *cl, const struct ps_msg *m)
+{
+	struct page_source *s = server_source(cl->server, m->dst_id);
+	struct ps_msg none = { .cmd = PS_ADD_F, .vaddr = m->vaddr, .dst_id = m->dst_id };
+	uint64_t left, nr;
+	int64_t page = -1;
+
+	if (s && !(m->vaddr % PAGE_SIZE))
+		page = source_page(s, m->vaddr, &left);
+	if (page < 0) {
+		pr_warn("%s asked for a page that is not here: object 0x%" PRIx64 ", 0x%" PRIx64,
+			cl->c.peer, m->dst_id, m->vaddr);
+		return conn_send(&cl->c, &none, sizeof(none));
+	}
+	nr = min(min(m->nr_pages, left), (uint64_t)ANSWER_PAGES);
+	if (!nr)
+		return conn_send(&cl->c, &none, sizeof(none));
+	if (source_read(s, m->vaddr, nr, cl->buf))
+		return -1;
+	if (cl->session)
+		push_skip(cl->session, s, page, nr);
+	else
+		cl->server->plain_used = true;
+	return send_pages(&cl->c, PS_ADD_F | PE_PRESENT << 16, m->dst_id, m->vaddr, cl->buf, nr,
+			  cl->session);
+}
+
+static int commit(struct client *cl)
+{
+	struct ps_msg m = { .cmd = PS_COMMIT };
+
+	tell(cl->server, &cl->server->committed);
+	pr_info("%s: the tasks run there now", cl->c.peer);
+	return conn_send(&cl->c, &m, sizeof(m));
+}
+
+/* 0: go on, 1: the client is done, -1: logged */
+static int urgent_message(struct client *cl, const struct ps_msg *m)
+{
+	int32_t status = 0;
+
+	switch (ps_cmd(m)) {
+	case PS_GET:
+		return answer_get(cl, m);
+	case PS_COMMIT:
+		if (cl->session)
+			return commit(cl);
+		break;
+	case PS_CLOSE:
+		pr_info("%s has everything", cl->c.peer);
+		/* told before the answer: the client may end before this thread goes on */
+		tell(cl->server, &cl->server->complete);
+		conn_send(&cl->c, &status, sizeof(status));
+		return 1;
+	case PS_FORCE_CLOSE:
+		pr_err("%s gave up", cl->c.peer);
+		conn_send(&cl->c, &status, sizeof(status));
+		tell(cl->server, &cl->server->failed);
+		return 1;
+	}
+	pr_err("%s: unknown command 0x%x", cl->c.peer, ps_cmd(m));
+	return -1;
+}
+
+/* Waits actively for a moment: a fault that follows another at once is answered without a sleep in between. */
+static int recv_soon(struct conn *c, void *buf, size_t len)
+{
+	uint64_t end = now_us() + SPIN_US;
+	char byte;
+
+	do {
+		if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)
+			break;
+		sched_yield();
+	} while (now_us() < end);
+	return conn_recv(c, buf, len);
+}
+
+static int urgent_loop(struct client *cl, struct ps_msg *m)
+{
+	int ret = 0;
+
+	for (;;) {
+		if (m)
+			ret = urgent_message(cl, m);
+		if (ret)
+			return ret > 0 ? 0 : -1;
+		m = m ?: &(struct ps_msg){};
+		if (recv_soon(&cl->c, m, sizeof(*m)))
+			break;
+	}
+	if (!cl->c.eof)
+		return -1;
+	pr_warn("%s closed the connection without saying that it has everything", cl->c.peer);
+	return -1;
+}
+
+/* ---- sessions ---- */
+
+static struct session *new_session(struct server *sv, uint64_t features)
+{
+	struct session *ss = xzalloc(sizeof(*ss));
+
+	if (!ss || getrandom(&ss->token, sizeof(ss->token), 0) != sizeof(ss->token)) {
+		free(ss);
+		return NULL;
+	}
+	ss->features = features;
+	ss->refs = 1;
+	TAILQ_INIT(&ss->wants);
+	pthread_mutex_init(&ss->lock, NULL);
+	pthread_mutex_lock(&sv->lock);
+	TAILQ_INSERT_TAIL(&sv->sessions, ss, link);
+	pthread_mutex_unlock(&sv->lock);
+	return ss;
+}
+
+static struct session *find_session(struct server *sv, uint64_t token)
+{
+	struct session *ss;
+
+	pthread_mutex_lock(&sv->lock);
+	TAILQ_FOREACH (ss, &sv->sessions, link)
+		if (ss->token == token) {
+			ss->refs++;
+			break;
+		}
+	pthread_mutex_unlock(&sv->lock);
+	return ss;
+}
+
+static void put_session(struct server *sv, struct session *ss)
+{
+	bool last;
+
+	pthread_mutex_lock(&sv->lock);
+	last = !--ss->refs;
+	if (last)
+		TAILQ_REMOVE(&sv->sessions, ss, link);
+	pthread_mutex_unlock(&sv->lock);
+	if (!last)
+		return;
+	push_end(ss);
+	pthread_mutex_destroy(&ss->lock);
+	free(ss);
+}
+
+static int hello(struct client *cl, struct ps_msg *m)
+{
+	uint64_t ours = PS_FEAT_BULK | PS_FEAT_COMMIT;
+
+	cl->session = new_session(cl->server, m->vaddr & ours);
+	if (!cl->session)
+		return -1;
+	m->nr_pages = PS_VERSION;
+	m->vaddr = cl->session->features;
+	m->dst_id = cl->session->token;
+	if (conn_send(&cl->c, m, sizeof(*m)))
+		return -1;
+	return urgent_loop(cl, NULL);
+}
+
+static int attach(struct client *cl, const struct ps_msg *m)
+{
+	cl->session = find_session(cl->server, m->dst_id);
+	if (cl->session)
+		return push_loop(cl);
+	pr_err("%s: bulk connection of an unknown session", cl->c.peer);
+	return -1;
+}
+
+/* ---- threads ---- */
+
+static int serve_client(struct client *cl)
+{
+	struct ps_msg m;
+
+	if (conn_set_timeout(&cl->c, FIRST_MESSAGE_S) || conn_recv(&cl->c, &m, sizeof(m)) ||
+	    conn_set_timeout(&cl->c, 0))
+		return -1;
+	switch (ps_cmd(&m)) {
+	case PS_HELLO:
+		return hello(cl, &m);
+	case PS_ATTACH:
+		return attach(cl, &m);
+	}
+	pr_warn("%s speaks the plain protocol: if it is lost half-way, so are the tasks",
+		cl->c.peer);
+	return urgent_loop(cl, &m);
+}
+
+static void *client_thread(void *arg)
+{
+	struct client *cl = arg;
+	struct server *sv = cl->server;
+	int ret = serve_client(cl);
+
+	if (cl->session)
+		put_session(sv, cl->session);
+	shutdown(cl->c.fd, SHUT_RDWR);
+	free(cl->buf);
+	if (ret < 0 && (cl->session || sv->plain_used))
+		sv->lost = true;
+	tell(sv, &cl->ended);
+	return NULL;
+}
+
+static int new_client(struct server *sv, struct conn *c)
+{
+	struct client *cl = xzalloc(sizeof(*cl));
+
+	if (cl)
+		cl->buf = aligned_alloc(PAGE_SIZE, PIECE_PAGES * PAGE_SIZE);
+	if (!cl || !cl->buf)
+		goto fail;
+	cl->server = sv;
+	cl->c = *c;
+	pthread_mutex_lock(&sv->lock);
+	TAILQ_INSERT_TAIL(&sv->clients, cl, link);
+	sv->nr_clients++;
+	pthread_mutex_unlock(&sv->lock);
+	if (!pthread_create(&cl->thread, NULL, client_thread, cl))
+		return 0;
+	TAILQ_REMOVE(&sv->clients, cl, link);
+	sv->nr_clients--;
+fail:
+	pr_err("Out of memory for a connection from %s", c->peer);
+	if (cl)
+		free(cl->buf);
+	free(cl);
+	conn_close(c);
+	return -1;
+}
+
+/* Joins threads that ended; ALL: closes the connections of the others and waits for them. */
+static void reap(struct server *sv, bool all)
+{
+	struct client *cl, *next;
+
+	for (cl = TAILQ_FIRST(&sv->clients); cl; cl = next) {
+		bool ended;
+
+		next = TAILQ_NEXT(cl, link);
+		pthread_mutex_lock(&sv->lock);
+		ended = cl->ended;
+		pthread_mutex_unlock(&sv->lock);
+		if (!ended && !all)
+			continue;
+		if (!ended)
+			shutdown(cl->c.fd, SHUT_RDWR);
+		pthread_join(cl->thread, NULL);
+		TAILQ_REMOVE(&sv->clients, cl, link);
+		sv->nr_clients--;
+		conn_close(&cl->c);
+		free(cl);
+	}
+}
+
+/* ---- the main thread ---- */
+
+/* 1: keep on, 0: complete, -1: over, logged */
+static int verdict(struct server *sv)
+{
+	if (sv->complete)
+		return 0;
+	if (sv->failed)
+		return -1;
+	if (sv->lost && !sv->committed && !sv->images) {
+		pr_err("The destination went away before its tasks ran");
+		return -1;
+	}
+	if (sv->lost)
+		pr_warn("The destination went away: waiting for it to come back");
+	sv->lost = false;
+	return 1;
+}
+
+static int on_signal(struct server *sv, int fd)
+{
+	struct signalfd_siginfo si;
+
+	if (read(fd, &si, sizeof(si)) != sizeof(si))
+		return 0;
+	pr_err("Ended by a signal (%s)%s", strsignal(si.ssi_signo),
+	       sv->committed ? ": the destination still lacks pages" : "");
+	return -1;
+}
+
+static int serve(struct server *sv, int listener, struct conn *given)
+{
+	cleanup_close int signals = server_signals();
+	int ret = 1;
+
+	if (signals < 0 || (given->fd >= 0 && new_client(sv, given)))
+		return -1;
+	while (ret > 0) {
+		struct pollfd p[] = { { .fd = sv->wake, .events = POLLIN },
+				      { .fd = signals, .events = POLLIN },
+				      { .fd = sv->nr_clients < MAX_CLIENTS ? listener : -1,
+					.events = POLLIN } };
+		struct conn c = CONN_INIT;
+		uint64_t n;
+
+		if (poll(p, ARRAY_SIZE(p), -1) < 0 && errno != EINTR) {
+			pr_perror("poll");
+			return -1;
+		}
+		if (p[1].revents && on_signal(sv, signals))
+			return -1;
+		if (p[2].revents && !conn_accept(&c, listener, 0))
+			new_client(sv, &c);
+		if (p[0].revents && read(sv->wake, &n, sizeof(n)) > 0) {
+			reap(sv, false);
+			pthread_mutex_lock(&sv->lock);
+			ret = verdict(sv);
+			pthread_mutex_unlock(&sv->lock);
+		}
+	}
+	return ret;
+}
+
+static int server_init(struct server *sv, bool images)
+{
+	*sv = (struct server){ .images = images };
+	TAILQ_INIT(&sv->sources);
+	TAILQ_INIT(&sv->sessions);
+	TAILQ_INIT(&sv->clients);
+	pthread_mutex_init(&sv->lock, NULL);
+	sv->wake = eventfd(0, EFD_CLOEXEC);
+	if (sv->wake >= 0)
+		return 0;
+	pr_perror("Can't make an eventfd");
+	return -1;
+}
+
+static void server_end(struct server *sv)
+{
+	struct stored *st;
+
+	reap(sv, true);
+	while ((st = TAILQ_FIRST(&sv->sources))) {
+		TAILQ_REMOVE(&sv->sources, st, link);
+		source_end(&st->source);
+		pagemap_close(st->owned);
+		free(st);
+	}
+	close_safe(&sv->wake);
+	pthread_mutex_destroy(&sv->lock);
+}
+
+static int the_listener = -1;
+
+int lazy_server_listen(void)
+{
+	if (opts.ps_socket >= 0)
+		return 0;
+	the_listener = conn_listen(opts.address, &opts.port);
+	if (the_listener >= 0 && !opts.address && !opts.tls && !opts.tls_psk)
+		pr_warn("Anybody who can reach port %d of this host can fetch the tasks' memory:"
+			" give --address, --tls or --tls-psk",
+			opts.port);
+	return the_listener < 0 ? -1 : 0;
+}
+
+int serve_images(void)
+{
+	struct conn given = CONN_INIT;
+	struct server sv;
+	int ret;
+
+	if (lazy_server_listen())
+		return -1;
+	if (opts.ps_socket >= 0 && conn_from_fd(&given, opts.ps_socket))
+		return -1;
+	if (server_daemonize() || server_init(&sv, true))
+		return -1;
+	ret = server_ready() ? -1 : serve(&sv, the_listener, &given);
+	server_end(&sv);
+	close_safe(&the_listener);
+	return ret;
+}
+
+int lazy_serve_tasks(struct op *op, struct lazy_source *sources, unsigned nr,
+		     struct lazy_outcome *out)
+{
+	struct conn given = CONN_INIT;
+	struct server sv;
+	int ret = 0;
+
+	*out = (struct lazy_outcome){};
+	if (opts.ps_socket >= 0 && conn_from_fd(&given, opts.ps_socket))
+		return -1;
+	if (server_init(&sv, false))
+		return -1;
+	for (unsigned i = 0; i < nr && !ret; i++)
+		ret = add_source(&sv, ps_id(PS_TYPE_TASK, sources[i].vpid), sources[i].pm,
+				 sources[i].pid, false);
+	if (!ret)
+		ret = status_ready() ? -1 : serve(&sv, the_listener, &given);
+	server_end(&sv);
+	close_safe(&the_listener);
+	out->complete = sv.complete;
+	out->committed = sv.committed || sv.complete || sv.plain_used;
+	return ret;
+}
