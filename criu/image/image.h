@@ -140,6 +140,9 @@ struct image *image_open_str(int dirfd, enum image_type type, const char *id, bo
 /* Any image file, its kind found by its magic (crit). *TYPE is set. FD is taken over. */
 struct image *image_open_fd(int fd, const char *name, enum image_type *type);
 
+/* Writes the magics of TYPE to an open descriptor (crit: standard output), which is taken over. NAME is for messages. */
+struct image *image_create_fd(int fd, const char *name, enum image_type type);
+
 /* Writes one entry (any protobuf-c message: pass &m->base). -1: logged. */
 int image_write(struct image *img, const ProtobufCMessage *msg);
 /* Raw bytes after an entry. */
@@ -163,8 +166,12 @@ int image_read_one(int dirfd, enum image_type type, unsigned long id, ProtobufCM
 int image_write_one(int dirfd, enum image_type type, unsigned long id, const ProtobufCMessage *msg);
 /* Exactly LEN raw bytes. -1: logged. */
 int image_read_raw(struct image *img, void *buf, size_t len);
-/* Bytes from here to the end of file (regular files). */
+/* Bytes from here to the end of file; -1 where it is not known (pipes). */
 off_t image_bytes_left(struct image *img);
+/* -1, logged, where the file is known to hold fewer than LEN more bytes for WHAT ("the queue"): ask before allocating. */
+int image_check_left(struct image *img, uint64_t len, const char *what);
+/* Where the next byte is read or written, for messages. */
+off_t image_offset(const struct image *img);
 
 /* The descriptor; for IMG_PAGES and other raw kinds, whose bytes the caller moves itself (img may not be mixed with buffered calls). */
 int image_fd(struct image *img);
