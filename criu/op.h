@@ -15,6 +15,7 @@
 
 struct file_table;
 struct arena;
+struct seccomp_table;
 
 struct op {
 	const char *name; /* "dump", "pre-dump", "restore" */
@@ -24,6 +25,8 @@ struct op {
 	unsigned nr_tasks;
 	struct file_table *files; /* files/files.h */
 	struct arena *arena;	  /* remote/arena.h: restore: one for the whole tree */
+	struct seccomp_table
+		*seccomp; /* task/seccomp.c: filters of all tasks, NULL before the first */
 
 	struct timespec monotonic,
 		boottime; /* clocks at the freeze (dump), or of the image (restore) */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "remote/program.h"
+#include "util/xmalloc.h"
 
 #define ARENA_STUB_SIZE 4096
 #define SLOT_CALLS_SIZE round_up((PROG_MAX_CALLS + 1) * sizeof(struct rcall), 4096UL)

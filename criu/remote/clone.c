@@ -185,6 +185,16 @@ struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, ui
 	return p;
 }
 
+int puppet_suspend_seccomp(struct puppet *p)
+{
+	if (!ptrace(PTRACE_SETOPTIONS, p->tid, 0, RESTORE_OPTIONS | PTRACE_O_SUSPEND_SECCOMP))
+		return 0;
+	pr_perror("Can't suspend the seccomp filters of task %d (PTRACE_O_SUSPEND_SECCOMP needs "
+		  "CAP_SYS_ADMIN)",
+		  p->image_tid);
+	return -1;
+}
+
 void puppet_forget(struct puppet *p)
 {
 	p->arena->users--;

@@ -20,6 +20,8 @@ struct puppet *puppet_clone_root(struct arena *arena, pid_t vpid, uint64_t flags
  */
 struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, uint64_t flags,
 			    int exit_signal);
+/* restore: seccomp filters that P gets from now on work only once it has been let go. -1 logged. */
+int puppet_suspend_seccomp(struct puppet *p);
 /* Frees the bookkeeping; the thread is no puppet any more (restore: it has been let go, or ended). */
 void puppet_forget(struct puppet *p);
 

@@ -14,6 +14,7 @@
 #include "proc/proc.h"
 #include "remote/trace.h"
 #include "util/io.h"
+#include "util/kernel.h"
 #include "util/log.h"
 
 #define SEIZE_OPTIONS PTRACE_O_TRACESYSGOOD
@@ -85,7 +86,12 @@ static int seize(pid_t tid)
 	char path[64];
 	pid_t tracer = 0;
 
-	if (!ptrace(PTRACE_SEIZE, tid, 0, SEIZE_OPTIONS) && !ptrace(PTRACE_INTERRUPT, tid, 0, 0))
+	long options = SEIZE_OPTIONS;
+
+	/* a filter of the task's own must not see what its puppet does */
+	if (kernel_has(K_SECCOMP_SUSPEND))
+		options |= PTRACE_O_SUSPEND_SECCOMP;
+	if (!ptrace(PTRACE_SEIZE, tid, 0, options) && !ptrace(PTRACE_INTERRUPT, tid, 0, 0))
 		return 0;
 	if (errno == ESRCH)
 		return 1; /* ended meanwhile */

@@ -13,6 +13,7 @@
 
 #include "remote/arena.h"
 #include "remote/puppet.h"
+#include "remote/rseq.h"
 #include "remote/trace.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -148,8 +149,8 @@ static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 		return NULL;
 	p->tid = tid;
 	p->image_tid = image_tid;
-	if (arch_get_regs(tid, &p->saved) || trace_get_sigmask(tid, &p->saved_sigmask) ||
-	    trace_set_sigmask(tid, PUPPET_SIGMASK)) {
+	if (arch_get_regs(tid, &p->saved) || rseq_abort(tid, &p->saved) ||
+	    trace_get_sigmask(tid, &p->saved_sigmask) || trace_set_sigmask(tid, PUPPET_SIGMASK)) {
 		free(p);
 		return NULL;
 	}

@@ -29,5 +29,7 @@ int core_restore_late(struct op *op, struct task *t);
 /* restore: after this the thread only has to be set free: FPU, blocked signals (general registers are loaded by the caller with arch_restore_regs
  * after the stub is unmapped). */
 int core_restore_fpu_and_mask(struct op *op, struct thread *th);
+/* Frees what op holds for this room. */
+void seccomp_free(struct op *op);
 
 #endif

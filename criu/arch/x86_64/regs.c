@@ -84,6 +84,11 @@ uint64_t arch_ip(const struct arch_regs *regs)
 	return regs->r.rip;
 }
 
+void arch_set_ip(struct arch_regs *regs, uint64_t ip)
+{
+	regs->r.rip = ip;
+}
+
 /*
  * A thread that was interrupted, let go and interrupted again is in restart_syscall, and what it restarts is known to the kernel
  * only. Nearly every such call is made by "mov $nr, %eax; syscall" of a libc. -1: it is not.

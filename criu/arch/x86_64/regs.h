@@ -26,6 +26,7 @@ void arch_setup_syscall(struct arch_regs *regs, uint64_t ip, long nr, const uint
 void arch_setup_stub(struct arch_regs *regs, uint64_t ip, uint64_t prog);
 long arch_syscall_result(const struct arch_regs *regs);
 uint64_t arch_ip(const struct arch_regs *regs);
+void arch_set_ip(struct arch_regs *regs, uint64_t ip);
 /* The byte sequence of the system call instruction (for finding one in the vDSO). */
 extern const unsigned char arch_syscall_insn[];
 extern const unsigned arch_syscall_insn_len;

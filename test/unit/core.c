@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A child with one of everything that a core holds is frozen and described; what it says of itself is compared. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "op.h"
+#include "remote/freeze.h"
+#include "remote/puppet.h"
+#include "task/core.h"
+#include "task/parts.h"
+#include "util/xmalloc.h"
+
+static char altstack[65536];
+static int ready[2];
+
+static void say(char c)
+{
+	assert_int_equal(write(ready[1], &c, 1), 1);
+}
+
+static void handler(int signo)
+{
+}
+
+static void *second_thread(void *arg)
+{
+	stack_t ss = { .ss_sp = altstack, .ss_size = sizeof(altstack) };
+	union sigval sv = { .sival_int = 77 };
+	sigset_t set;
+
+	prctl(PR_SET_NAME, "second");
+	prctl(PR_SET_PDEATHSIG, SIGUSR2);
+	sigaltstack(&ss, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 1);
+	sigaddset(&set, SIGTERM); /* pending for the process */
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	pthread_sigqueue(pthread_self(), SIGRTMIN + 1, sv);
+	sv.sival_int = 78;
+	pthread_sigqueue(pthread_self(), SIGRTMIN + 1, sv);
+	syscall(SYS_setresuid, 1000, 2000, 0);
+	setpriority(PRIO_PROCESS, syscall(SYS_gettid), 7);
+	say('2');
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void timers(void)
+{
+	struct itimerval it = { .it_value.tv_sec = 1000, .it_interval.tv_sec = 7 };
+	struct itimerspec its = { .it_value.tv_sec = 500, .it_interval.tv_nsec = 5 };
+	struct sigevent se = { .sigev_notify = SIGEV_SIGNAL,
+			       .sigev_signo = SIGUSR2,
+			       .sigev_value.sival_int = 5 };
+	timer_t id;
+
+	setitimer(ITIMER_REAL, &it, NULL);
+	timer_create(CLOCK_MONOTONIC, &se, &id);
+	timer_delete(id);
+	timer_create(CLOCK_BOOTTIME, &se, &id);
+	timer_settime(id, 0, &its, NULL);
+}
+
+static void filter(void)
+{
+	/* ptrace is not for us; a system call of the puppet's that the filter forbids must not be seen by it */
+	static struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getitimer, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = ARRAY_SIZE(insns), .filter = insns };
+
+	syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, &prog);
+	insns[1].k = SYS_timer_gettime;
+	syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
+static void body(void)
+{
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
+	union sigval sv = { .sival_int = 99 };
+	gid_t groups[] = { 5, 6, 70000 };
+	struct rlimit r = { 100, 200 };
+	pthread_t t;
+	sigset_t set;
+
+	sigaddset(&sa.sa_mask, SIGHUP);
+	sigaction(SIGUSR1, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	sigqueue(getpid(), SIGTERM, sv);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	setrlimit(RLIMIT_NOFILE, &r);
+	timers();
+	setgroups(3, groups);
+	pthread_create(&t, NULL, second_thread, NULL);
+	prctl(PR_SET_NAME, "a) (b");
+	prctl(PR_CAPBSET_DROP, CAP_SYS_RAWIO);
+	prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	syscall(SYS_setresgid, 11, 12, 13);
+	filter();
+	say('1');
+	for (;;)
+		pause();
+}
+
+static struct op op;
+
+static void infect(struct task *t)
+{
+	struct puppet *first = puppet_infect(t->pid, t->vpid, t->nr_threads);
+
+	assert_non_null(first);
+	leader(t)->puppet = first;
+	for (unsigned i = 1; i < t->nr_threads; i++) {
+		t->threads[i].puppet = puppet_join(first, t->threads[i].tid, t->threads[i].vtid, i);
+		assert_non_null(t->threads[i].puppet);
+	}
+}
+
+static void cure(struct task *t)
+{
+	for (int i = t->nr_threads - 1; i >= 0; i--)
+		assert_int_equal(puppet_cure(t->threads[i].puppet), 0);
+}
+
+static pid_t child(void)
+{
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		body();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	usleep(10000);
+	close(ready[0]), close(ready[1]);
+	return pid;
+}
+
+static void check_signals(const CoreEntry *core)
+{
+	const TaskCoreEntry *tc = core->tc;
+	const siginfo_t *si;
+
+	assert_int_equal(tc->blk_sigset, 1 << (SIGTERM - 1));
+	assert_int_equal(tc->n_sigactions, 62);
+	assert_int_equal(tc->sigactions[SIGUSR1 - 2]->sigaction,
+			 (uintptr_t)handler); /* SIGKILL is before it */
+	assert_int_equal(tc->sigactions[SIGUSR1 - 2]->mask, 1 << (SIGHUP - 1));
+	assert_true(tc->sigactions[SIGUSR1 - 2]->flags & SA_RESTART);
+	assert_int_equal(tc->sigactions[SIGPIPE - 2]->sigaction, (uintptr_t)SIG_IGN);
+	assert_int_equal(tc->sigactions[61]->sigaction, 0);
+	assert_int_equal(tc->signals_s->n_signals, 1);
+	si = (const siginfo_t *)tc->signals_s->signals[0]->siginfo.data;
+	assert_int_equal(si->si_signo, SIGTERM);
+	assert_int_equal(si->si_value.sival_int, 99);
+}
+
+static void check_timers(const TaskTimersEntry *t)
+{
+	assert_int_equal(t->real->isec, 7);
+	assert_in_range(t->real->vsec, 990, 1000);
+	assert_int_equal(t->virt->vsec, 0);
+	assert_int_equal(t->n_posix, 1);
+	assert_int_equal(t->posix[0]->it_id, 1); /* 0 was deleted */
+	assert_int_equal(t->posix[0]->clock_id, CLOCK_BOOTTIME);
+	assert_int_equal(t->posix[0]->si_signo, SIGUSR2);
+	assert_int_equal(t->posix[0]->sival_ptr & 0xffffffff, 5);
+	assert_int_equal(t->posix[0]->insec, 5);
+	assert_in_range(t->posix[0]->vsec, 490, 500);
+	assert_false(t->posix[0]->has_notify_thread_id);
+}
+
+static void check_leader(const CoreEntry *core)
+{
+	const ThreadCoreEntry *th = core->thread_core;
+	const CredsEntry *c = th->creds;
+
+	check_signals(core);
+	check_timers(core->tc->timers);
+	assert_int_equal(core->tc->task_state, TASK_ALIVE);
+	assert_string_equal(core->tc->comm, "a) (b");
+	assert_true(core->tc->child_subreaper);
+	assert_int_equal(core->tc->rlimits->n_rlimits, 16);
+	assert_int_equal(core->tc->rlimits->rlimits[RLIMIT_NOFILE]->cur, 100);
+	assert_int_equal(core->tc->rlimits->rlimits[RLIMIT_NOFILE]->max, 200);
+	assert_int_equal(th->futex_rla_len, 24);
+	assert_true(th->futex_rla);
+	assert_true(core->thread_info->clear_tid_addr);
+	assert_non_null(th->rseq_entry);
+	assert_int_equal(th->sas->ss_flags, SS_DISABLE);
+	assert_int_equal(c->n_groups, 3);
+	assert_int_equal(c->groups[2], 70000);
+	assert_int_equal(c->gid, 11);
+	assert_int_equal(c->egid, 12);
+	assert_int_equal(c->sgid, 13);
+	assert_int_equal(c->fsgid, 12);
+	assert_int_equal(c->secbits, SECBIT_NO_SETUID_FIXUP);
+	assert_int_equal(c->no_new_privs, 1);
+	assert_false(c->cap_bnd[0] & 1 << CAP_SYS_RAWIO);
+	assert_int_equal(th->seccomp_mode, SECCOMP_MODE__filter);
+	assert_int_equal(th->seccomp_filter, 1);
+	assert_int_equal(core->thread_info->gpregs->ax, SYS_pause);
+}
+
+static void check_second(const CoreEntry *core)
+{
+	const ThreadCoreEntry *th = core->thread_core;
+
+	assert_null(core->tc);
+	assert_string_equal(th->comm, "second");
+	assert_int_equal(th->sas->ss_sp, (uintptr_t)altstack);
+	assert_int_equal(th->sas->ss_size, sizeof(altstack));
+	assert_int_equal(th->sched_nice, 7);
+	assert_int_equal(th->creds->uid, 1000);
+	assert_int_equal(th->creds->euid, 2000);
+	assert_int_equal(th->creds->suid, 0);
+	assert_int_equal(th->creds->cap_eff[0], 0);
+	assert_true(th->has_blk_sigset);
+	assert_int_equal(th->signals_p->n_signals, 2);
+	assert_int_equal(((siginfo_t *)th->signals_p->signals[0]->siginfo.data)->si_value.sival_int,
+			 77);
+	assert_int_equal(((siginfo_t *)th->signals_p->signals[1]->siginfo.data)->si_value.sival_int,
+			 78);
+	assert_false(th->has_seccomp_mode);
+}
+
+/* signals_check() and the others are content with what was dumped, through bytes */
+static void check_checks(const CoreEntry *core, bool is_leader)
+{
+	size_t len = core_entry__get_packed_size(core);
+	uint8_t *buf = malloc(len);
+	CoreEntry *c;
+
+	core_entry__pack(core, buf);
+	c = core_entry__unpack(NULL, len, buf);
+	assert_non_null(c);
+	assert_int_equal(signals_check(c, is_leader), 0);
+	assert_int_equal(creds_check(c), 0);
+	if (is_leader)
+		assert_int_equal(timers_check(c), 0);
+	core_entry__free_unpacked(c, NULL);
+	free(buf);
+}
+
+static void describes_a_task(void **state)
+{
+	pid_t pid = child();
+	struct task *t;
+
+	if (geteuid())
+		skip();
+	TAILQ_INIT(&op.tasks);
+	assert_int_equal(freeze_tree(&op, pid), 0);
+	t = op.root;
+	assert_int_equal(t->nr_threads, 2);
+	infect(t);
+	assert_int_equal(core_dump(&op, t), 0);
+	check_leader(leader(t)->core);
+	check_second(t->threads[1].core);
+	check_checks(leader(t)->core, true);
+	check_checks(t->threads[1].core, false);
+	cure(t);
+	thaw_tree(&op, false);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* alive */
+	tasks_free(&op);
+	seccomp_free(&op);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void describes_a_zombie(void **state)
+{
+	pid_t pid = fork();
+	siginfo_t si;
+	struct task t = { .state = TASK_DEAD, .exit_code = 3 << 8, .proc = -1, .nr_threads = 1 };
+	struct thread th = { .task = &t };
+
+	if (!pid) {
+		prctl(PR_SET_NAME, "dead");
+		_exit(3);
+	}
+	assert_int_equal(waitid(P_PID, pid, &si, WEXITED | WNOWAIT), 0);
+	t.pid = t.vpid = th.tid = th.vtid = pid;
+	t.threads = &th;
+	assert_int_equal(core_dump(&op, &t), 0);
+	assert_int_equal(th.core->tc->task_state, 2);
+	assert_int_equal(th.core->tc->exit_code, 768);
+	assert_string_equal(th.core->tc->comm, "dead");
+	assert_null(th.core->thread_core);
+	core_entry__free_unpacked(th.core, NULL);
+	waitpid(pid, NULL, 0);
+}
+
+/* 300 threads that wait */
+static void *wait_for_ever(void *arg)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void describes_many_threads(void **state)
+{
+	enum { NR = 300 };
+	struct timespec a, b;
+	struct task *t;
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		pthread_attr_t attr;
+		pthread_t th;
+
+		pthread_attr_init(&attr);
+		pthread_attr_setstacksize(&attr, 65536);
+		for (int i = 1; i < NR; i++)
+			pthread_create(&th, &attr, wait_for_ever, NULL);
+		say('1');
+		wait_for_ever(NULL);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	TAILQ_INIT(&op.tasks);
+	assert_int_equal(freeze_tree(&op, pid), 0);
+	t = op.root;
+	assert_int_equal(t->nr_threads, NR);
+	infect(t);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	assert_int_equal(core_dump(&op, t), 0);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	print_message("%d threads described in %ld us\n", NR,
+		      (b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000);
+	cure(t);
+	thaw_tree(&op, false);
+	tasks_free(&op);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(describes_a_task),
+		cmocka_unit_test(describes_a_zombie),
+		cmocka_unit_test(describes_many_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
