@@ -24,6 +24,7 @@
 
 /* What dump knows of a descriptor before its kind is known. */
 struct fd_probe {
+	struct op *op;
 	struct task *task;
 	int fd; /* number in the task; -1: not a descriptor (exe, cwd, root, mapped file) */
 	int lfd; /* criu's own copy (O_PATH for cwd, root and mapped files where that is all one gets) */
@@ -45,14 +46,17 @@ struct file {
 	FileEntry *entry; /* owned */
 	const struct file_kind *kind;
 	int fd; /* criu's: dump: kept where the kind asks (keep_fd); restore: once opened; else -1 */
-	void *priv; /* the kind's own */
+	void *priv; /* the kind's own, freed with free() */
 	struct op *op;
+	bool used;     /* restore: some descriptor of a live task refers to it */
+	bool finished; /* restore: the kind's finish() was called */
 };
 
 struct file_kind {
 	const char *name; /* for messages: "eventfd" */
 	FdTypes type;
-	bool keep_fd; /* dump: file->fd stays open until the end (dump_all needs it) */
+	bool keep_fd;	/* dump: file->fd stays open until the end (dump_all needs it) */
+	bool open_late; /* restore: opened after all others (inotify: must not see what they do) */
 	/* dump: is it ours? First match in the order of kinds.c. */
 	bool (*recognise)(const struct fd_probe *p);
 	/* dump: fill f->entry (type and id are set; allocate the kind's message). -1: logged, naming pid, fd and what it is. */
@@ -63,8 +67,14 @@ struct file_kind {
 	int (*collect)(struct op *op);
 	/* restore: make f->fd in criu, with everything that the description carries (flags, position, contents). */
 	int (*open)(struct op *op, struct file *f);
-	/* restore: in the task, once per descriptor, after its whole table is in place. NULL: none. */
+	/* restore: once, after all descriptions of all kinds are open. NULL: none. */
+	int (*opened)(struct op *op);
+	/* restore: in the task, once per description, after the whole table of the first task that has it is in place. NULL: none. */
 	int (*finish)(struct op *op, struct task *t, struct file *f, int fd);
+	/* restore: a fresh descriptor with OPEN_FLAGS for a mapping, exe, cwd or root. NULL: cannot be mapped. */
+	int (*open_mapped)(struct op *op, struct file *f, unsigned open_flags);
+	/* both: frees what the kind keeps in the table. NULL: nothing. */
+	void (*free)(struct op *op);
 };
 
 extern const struct file_kind *const file_kinds[]; /* kinds.c, NULL-terminated */
@@ -86,12 +96,16 @@ int files_collect(struct op *op);
 struct file *file_by_id(struct op *op, uint32_t id); /* NULL where unknown */
 /* Opens every description that some live task refers to. */
 int files_open(struct op *op);
-/* A fresh or shared descriptor for a mapped file, exe, cwd, root: to be closed by the caller unless *SHARED. -1: logged. */
+/* A fresh descriptor for a mapped file, exe, cwd, root: to be closed by the caller. -1: logged. */
 int file_open_mapped(struct op *op, uint32_t id, unsigned open_flags);
+/* A number that is free in T's table and stays so: where its transport socket may be until files_install() has run. */
+int files_free_slot(struct op *op, struct task *t);
 /* Fills T's table: the puppet has only the transport socket SOCK_FD (its number in the task) open; on return exactly what fdinfo
- * says. Then the kinds' finish(). LOCAL_SOCK is criu's end. */
+ * says, the socket is closed in the task, the kinds' finish() is done, and root and cwd are set (their descriptors come over
+ * the same socket). LOCAL_SOCK is criu's end, and stays open. Where several tasks share one table (equal files_id) all of them
+ * must be puppets by then; the first fills it, for the others this does nothing. */
 int files_install(struct op *op, struct task *t, int local_sock, int sock_fd);
-/* cwd, root, umask of T (through its puppet). */
+/* umask of T (through its puppet); root and cwd came with files_install(). */
 int files_restore_fs(struct op *op, struct task *t);
 /* After all tasks are installed: closes criu's copies, removes temporary names (ghost files). Also the undo. */
 void files_cleanup(struct op *op);

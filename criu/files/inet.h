@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* IP sockets: what inet.c and tcp.c share. Used inside files/ only. */
+#ifndef CRIU_FILES_INET_H
+#define CRIU_FILES_INET_H
+
+#include <netinet/in.h>
+
+#include "files/kinds.h"
+#include "files/socket.h"
+
+/* "127.0.0.1 port 80, connected to ...", in a static buffer. */
+const char *inet_name(const InetSkEntry *e);
+socklen_t inet_source(const InetSkEntry *e, struct sockaddr_in6 *a);
+socklen_t inet_destination(const InetSkEntry *e, struct sockaddr_in6 *a);
+
+/* ---- tcp.c: connected TCP sockets ---- */
+int tcp_dump(const struct fd_probe *p, InetSkEntry *e);
+/* Checks that E can be restored as the options want it; may change its state. */
+int tcp_collect(struct op *op, InetSkEntry *e);
+int tcp_restore(struct op *op, const InetSkEntry *e, int fd, const char *what);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* UNIX sockets: what unix.c (dump) and unix_open.c (restore) share. Used inside files/ only. */
+#ifndef CRIU_FILES_UNIX_H
+#define CRIU_FILES_UNIX_H
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "files/kinds.h"
+#include "files/socket.h"
+
+/* unix_sk_entry.uflags: not of the tree; restore connects to its name (--ext-unix-sk). */
+#define UNIX_EXTERNAL 1
+
+/* "UNIX socket 123 (@name)": for messages, in a static buffer. */
+const char *unix_name(const UnixSkEntry *e);
+
+/* By inode: sockets name their peers so. */
+int unix_remember(struct op *op, struct file *f);
+struct file *unix_by_ino(struct op *op, uint32_t ino); /* NULL: none */
+
+int unix_collect(struct op *op);
+int unix_open(struct op *op, struct file *f);
+int unix_opened(struct op *op);
+void unix_free(struct op *op);
+
+#endif
