@@ -259,7 +259,8 @@ static int listen_to_client(struct pusher *p, bool block)
 	if (n < 0) {
 		if (errno == EAGAIN)
 			return 0;
-		pr_perror("Can't receive from %s", p->cl->c.peer);
+		if (!p->cl->c.quiet)
+			pr_perror("Can't receive from %s", p->cl->c.peer);
 		return -1;
 	}
 	p->in_len += n;
@@ -275,8 +276,8 @@ static int listen_to_client(struct pusher *p, bool block)
 
 /* ---- pushing ---- */
 
-int send_pages(struct conn *c, uint32_t cmd, uint64_t dst_id, uint64_t vaddr, char *buf,
-	       uint64_t nr_pages, bool zeros)
+/* DATA for what is not zeros, ZERO for what is. */
+static int send_pages(struct conn *c, uint64_t dst_id, uint64_t vaddr, char *buf, uint64_t nr_pages)
 {
 	struct ps_msg msgs[PIECE_PAGES];
 	struct iovec iov[2 * PIECE_PAGES];
@@ -284,13 +285,12 @@ int send_pages(struct conn *c, uint32_t cmd, uint64_t dst_id, uint64_t vaddr, ch
 	uint64_t done = 0;
 
 	while (done < nr_pages) {
-		bool zero = zeros && page_is_zero(buf + done * PAGE_SIZE);
+		bool zero = page_is_zero(buf + done * PAGE_SIZE);
 		uint64_t nr = 1;
 
-		while (done + nr < nr_pages &&
-		       (zeros && page_is_zero(buf + (done + nr) * PAGE_SIZE)) == zero)
+		while (done + nr < nr_pages && page_is_zero(buf + (done + nr) * PAGE_SIZE) == zero)
 			nr++;
-		msgs[nr_msgs] = (struct ps_msg){ .cmd = zero ? PS_ZERO : cmd,
+		msgs[nr_msgs] = (struct ps_msg){ .cmd = zero ? PS_ZERO : PS_DATA,
 						 .nr_pages = nr,
 						 .vaddr = vaddr + done * PAGE_SIZE,
 						 .dst_id = dst_id };
@@ -314,7 +314,7 @@ static int push_piece(struct pusher *p)
 	if (!nr)
 		return 0;
 	if (source_read(s, vaddr, nr, p->cl->buf) ||
-	    send_pages(&p->cl->c, PS_DATA, s->dst_id, vaddr, p->cl->buf, nr, true))
+	    send_pages(&p->cl->c, s->dst_id, vaddr, p->cl->buf, nr))
 		return -1;
 	p->sent += nr;
 	p->pieces[(p->first + p->nr) % MAX_PIECES].end = p->sent;

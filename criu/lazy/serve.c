@@ -112,6 +112,23 @@ static void tell(struct server *sv, bool *what)
 
 /* ---- the urgent connection, and the only one of the plain protocol ---- */
 
+/* One message per question: zeros, where all are, else data. */
+static int send_answer(struct client *cl, const struct ps_msg *m, uint64_t nr)
+{
+	struct ps_msg a = { .cmd = PS_ADD_F | PE_PRESENT << 16,
+			    .nr_pages = nr,
+			    .vaddr = m->vaddr,
+			    .dst_id = m->dst_id };
+	struct iovec iov[] = { { &a, sizeof(a) }, { cl->buf, nr * PAGE_SIZE } };
+	uint64_t zeros = 0;
+
+	while (cl->session && zeros < nr && page_is_zero(cl->buf + zeros * PAGE_SIZE))
+		zeros++;
+	if (zeros == nr)
+		a.cmd = PS_ZERO;
+	return conn_sendv(&cl->c, iov, zeros == nr ? 1 : 2);
+}
+
 static int answer_get(struct client *cl, const struct ps_msg *m)
 {
 	struct page_source *s = server_source(cl->server, m->dst_id);
@@ -135,8 +152,7 @@ static int answer_get(struct client *cl, const struct ps_msg *m)
 		push_skip(cl->session, s, page, nr);
 	else
 		cl->server->plain_used = true;
-	return send_pages(&cl->c, PS_ADD_F | PE_PRESENT << 16, m->dst_id, m->vaddr, cl->buf, nr,
-			  cl->session);
+	return send_answer(cl, m, nr);
 }
 
 static int commit(struct client *cl)
@@ -146,6 +162,19 @@ static int commit(struct client *cl)
 	tell(cl->server, &cl->server->committed);
 	pr_info("%s: the tasks run there now", cl->c.peer);
 	return conn_send(&cl->c, &m, sizeof(m));
+}
+
+/* The client is about to close its connections, with pages on the way in the other one. */
+static void expect_end(struct client *cl)
+{
+	struct server *sv = cl->server;
+	struct client *other;
+
+	pthread_mutex_lock(&sv->lock);
+	TAILQ_FOREACH (other, &sv->clients, link)
+		if (other->session == cl->session)
+			other->c.quiet = true;
+	pthread_mutex_unlock(&sv->lock);
 }
 
 /* 0: go on, 1: the client is done, -1: logged */
@@ -162,9 +191,9 @@ static int urgent_message(struct client *cl, const struct ps_msg *m)
 		break;
 	case PS_CLOSE:
 		pr_info("%s has everything", cl->c.peer);
-		/* told before the answer: the client may end before this thread goes on */
-		tell(cl->server, &cl->server->complete);
+		expect_end(cl);
 		conn_send(&cl->c, &status, sizeof(status));
+		tell(cl->server, &cl->server->complete);
 		return 1;
 	case PS_FORCE_CLOSE:
 		pr_err("%s gave up", cl->c.peer);
@@ -190,22 +219,19 @@ static int recv_soon(struct conn *c, void *buf, size_t len)
 	return conn_recv(c, buf, len);
 }
 
-static int urgent_loop(struct client *cl, struct ps_msg *m)
+/* FIRST: a message that came already, or NULL */
+static int urgent_loop(struct client *cl, const struct ps_msg *first)
 {
-	int ret = 0;
+	int ret = first ? urgent_message(cl, first) : 0;
+	struct ps_msg m;
 
-	for (;;) {
-		if (m)
-			ret = urgent_message(cl, m);
-		if (ret)
-			return ret > 0 ? 0 : -1;
-		m = m ?: &(struct ps_msg){};
-		if (recv_soon(&cl->c, m, sizeof(*m)))
-			break;
-	}
-	if (!cl->c.eof)
-		return -1;
-	pr_warn("%s closed the connection without saying that it has everything", cl->c.peer);
+	while (!ret && !recv_soon(&cl->c, &m, sizeof(m)))
+		ret = urgent_message(cl, &m);
+	if (ret)
+		return ret > 0 ? 0 : -1;
+	if (cl->c.eof)
+		pr_warn("%s closed the connection without saying that it has everything",
+			cl->c.peer);
 	return -1;
 }
 
@@ -313,7 +339,7 @@ static void *client_thread(void *arg)
 		put_session(sv, cl->session);
 	shutdown(cl->c.fd, SHUT_RDWR);
 	free(cl->buf);
-	if (ret < 0 && (cl->session || sv->plain_used))
+	if (ret < 0 && !cl->c.quiet && (cl->session || sv->plain_used))
 		sv->lost = true;
 	tell(sv, &cl->ended);
 	return NULL;

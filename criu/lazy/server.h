@@ -58,8 +58,5 @@ int push_loop(struct client *cl);
 /* A page was just sent on urgent: bulk leaves it out, and goes on after it. */
 void push_skip(struct session *ss, struct page_source *s, uint64_t page, uint64_t nr_pages);
 void push_end(struct session *ss);
-/* Sends DATA for what is not zeros and ZERO for what is; BUF holds the pages. EXTRA goes before them in the same call. */
-int send_pages(struct conn *c, uint32_t cmd, uint64_t dst_id, uint64_t vaddr, char *buf,
-	       uint64_t nr_pages, bool zeros);
 
 #endif

@@ -102,6 +102,30 @@ int64_t object_page(const struct object *obj, uint64_t src, uint64_t *left)
 	return obj->runs[lo].first + (src - obj->runs[lo].start) / PAGE_SIZE;
 }
 
+/* The run of page number PAGE: binary search over the runs' first pages. */
+static const struct lazy_run *run_of(const struct object *obj, uint64_t page)
+{
+	size_t lo = 0, hi = obj->nr_runs;
+
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (obj->runs[mid].first <= page)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return &obj->runs[lo];
+}
+
+uint64_t object_src(const struct object *obj, uint64_t page, uint64_t *left)
+{
+	const struct lazy_run *r = run_of(obj, page);
+
+	*left = r->first + r->nr_pages - page;
+	return r->start + (page - r->first) * PAGE_SIZE;
+}
+
 /* ---- regions ---- */
 
 static int add_region(struct space *sp, uint64_t start, uint64_t end, uint64_t src)

@@ -52,6 +52,8 @@ struct region {
 RB_HEAD(addr_tree, region);
 RB_HEAD(src_tree, region);
 
+#define NR_STREAMS 8
+
 struct space {
 	struct object *obj;
 	int uffd;  /* -1: nothing left to fill, or the address space is gone */
@@ -59,10 +61,13 @@ struct space {
 	bool child;
 	struct addr_tree addrs;
 	struct src_tree srcs;
-	uint64_t *state;     /* 32 pages a word */
-	uint64_t nr_left;    /* pages not DONE */
-	uint64_t next_fault; /* address after the last answer: a fault here is sequential */
-	unsigned widen;	     /* pages that the next sequential fault asks for */
+	uint64_t *state;	/* 32 pages a word */
+	uint64_t nr_left;	/* pages not DONE */
+	struct stream {		/* sequential readers: several threads may be */
+		uint64_t next;	/* address after the last answer */
+		unsigned widen; /* pages that it asked for */
+	} streams[NR_STREAMS];
+	unsigned oldest_stream;
 	TAILQ_ENTRY(space) link;
 };
 
@@ -94,6 +99,9 @@ typedef void (*gone_fn)(struct space *sp, uint64_t src, uint64_t nr_pages, void 
 int space_cut(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg);
 /* mremap moved [FROM, FROM + LEN) to TO. */
 int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len);
+
+/* Source address of page number PAGE; *LEFT: pages from it to the end of its run. */
+uint64_t object_src(const struct object *obj, uint64_t page, uint64_t *left);
 
 enum page_state space_state(const struct space *sp, uint64_t page);
 /* Sets NR pages from PAGE; a DONE page stays DONE. Returns how many were not in that state before. */

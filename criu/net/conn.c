@@ -144,7 +144,7 @@ int conn_accept(struct conn *c, int listen_fd, int timeout_ms)
 		pr_perror("Can't accept a connection");
 		return -1;
 	}
-	c->eof = false;
+	c->eof = c->quiet = false;
 	set_peer(c, (struct sockaddr *)&ss, len);
 	tune(c->fd);
 	pr_info("connection from %s", c->peer);
@@ -178,7 +178,7 @@ int conn_connect(struct conn *c, const char *address, int port, int timeout_ms, 
 	int err = 0;
 
 	c->fd = -1;
-	c->eof = false;
+	c->eof = c->quiet = false;
 	if (!list)
 		return -1;
 	for (a = list; a && c->fd < 0; a = a->ai_next) {
@@ -212,7 +212,7 @@ int conn_from_fd(struct conn *c, int fd)
 	}
 	set_nonblock(fd, false);
 	c->fd = fd;
-	c->eof = false;
+	c->eof = c->quiet = false;
 	set_peer(c, (struct sockaddr *)&ss, len);
 	tune(fd);
 	return 0;
@@ -244,7 +244,8 @@ int conn_sendv(struct conn *c, struct iovec *iov, int nr)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			pr_perror("Can't send to %s", c->peer);
+			if (!c->quiet)
+				pr_perror("Can't send to %s", c->peer);
 			return -1;
 		}
 		while (n) {
@@ -267,6 +268,8 @@ int conn_recv(struct conn *c, void *buf, size_t len)
 	if (n == (ssize_t)len)
 		return 0;
 	c->eof = !n;
+	if (c->quiet)
+		return -1;
 	if (n < 0)
 		pr_perror("Can't receive from %s", c->peer);
 	else if (n)

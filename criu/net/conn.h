@@ -15,6 +15,7 @@
 struct conn {
 	int fd;		/* -1: not connected */
 	char peer[108]; /* "10.0.0.1:9876", for messages */
+	bool quiet;	/* it may end at any moment now: errors are not logged */
 	bool eof;	/* conn_recv() met the end of the connection at its first byte */
 };
 #define CONN_INIT        \

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the kernel says on a userfaultfd (Documentation/admin-guide/mm/userfaultfd.rst, "Non-cooperative userfaultfd"). A task that
+ * forks, moves, unmaps or discards memory waits until its message is read, and UFFDIO_COPY says EAGAIN until then: so
+ * a page is never put where the task has changed its mind.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/userfaultfd.h>
+#include <unistd.h>
+
+#include "lazy/lazyd.h"
+#include "lazy/uffd.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/xmalloc.h"
+
+/* ---- changes ---- */
+
+static bool somebody_lacks(struct object *obj, uint64_t page, uint64_t nr)
+{
+	struct space *sp;
+
+	TAILQ_FOREACH (sp, &obj->spaces, link)
+		if (sp->uffd >= 0 && space_next_left(sp, page, page + nr, false) < page + nr)
+			return true;
+	return false;
+}
+
+static void gone(struct space *sp, uint64_t src, uint64_t nr_pages, void *arg)
+{
+	struct lazyd *d = arg;
+	uint64_t left;
+	int64_t page = object_page(sp->obj, src, &left);
+
+	d->nr_left -= nr_pages;
+	d->st.gone += nr_pages;
+	if (d->remote && page >= 0 && !somebody_lacks(sp->obj, page, nr_pages))
+		remote_unwant(d, sp->obj, src, nr_pages);
+}
+
+static int forked(struct lazyd *d, struct space *sp, int uffd)
+{
+	struct space *child = space_fork(sp, uffd);
+
+	if (!child) {
+		close(uffd);
+		return -1;
+	}
+	pr_debug("task %d forked, its child lacks %" PRIu64 " pages", sp->pid, child->nr_left);
+	d->nr_spaces++;
+	d->nr_left += child->nr_left;
+	return watch(d, uffd, WATCH_SPACE, child);
+}
+
+static int changed(struct lazyd *d, struct space *sp, const struct uffd_msg *m)
+{
+	switch (m->event) {
+	case UFFD_EVENT_FORK:
+		return forked(d, sp, m->arg.fork.ufd);
+	case UFFD_EVENT_REMAP:
+		pr_debug("task %d: 0x%" PRIx64 " moved to 0x%" PRIx64 ", %" PRIu64 " bytes",
+			 sp->pid, (uint64_t)m->arg.remap.from, (uint64_t)m->arg.remap.to,
+			 (uint64_t)m->arg.remap.len);
+		if (space_move(sp, m->arg.remap.from, m->arg.remap.to, m->arg.remap.len))
+			return -1;
+		/* who waits at the old address shall see what is there now */
+		uffd_wake(sp->uffd, m->arg.remap.from, m->arg.remap.len);
+		return 0;
+	case UFFD_EVENT_REMOVE:
+	case UFFD_EVENT_UNMAP:
+		pr_debug("task %d: 0x%" PRIx64 "-0x%" PRIx64 " %s", sp->pid,
+			 (uint64_t)m->arg.remove.start, (uint64_t)m->arg.remove.end,
+			 m->event == UFFD_EVENT_UNMAP ? "unmapped" : "discarded");
+		if (space_cut(sp, m->arg.remove.start, m->arg.remove.end - m->arg.remove.start,
+			      gone, d))
+			return -1;
+		uffd_wake(sp->uffd, m->arg.remove.start, m->arg.remove.end - m->arg.remove.start);
+		return 0;
+	}
+	pr_err("userfaultfd of task %d: unknown event 0x%x", sp->pid, m->event);
+	return -1;
+}
+
+static int queue_fault(struct lazyd *d, struct space *sp, uint64_t addr)
+{
+	if (xgrow(&d->faults, &d->faults_cap, d->nr_faults, sizeof(*d->faults)))
+		return -1;
+	d->faults[d->nr_faults++] =
+		(struct fault){ .sp = sp, .addr = round_down(addr, PAGE_SIZE), .at_ns = now_ns() };
+	d->st.faults++;
+	return 0;
+}
+
+int events_read(struct lazyd *d, struct space *sp)
+{
+	struct uffd_msg msgs[16];
+	int some = 0;
+
+	for (;;) {
+		ssize_t n = read(sp->uffd, msgs, sizeof(msgs));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return some;
+		if (n <= 0) {
+			pr_perror("userfaultfd of task %d: can't read", sp->pid);
+			return -1;
+		}
+		some = 1;
+		for (unsigned i = 0; i < n / sizeof(*msgs); i++)
+			if (msgs[i].event == UFFD_EVENT_PAGEFAULT
+				    ? queue_fault(d, sp, msgs[i].arg.pagefault.address)
+				    : changed(d, sp, &msgs[i]))
+				return -1;
+		if (n < (ssize_t)sizeof(msgs))
+			return some;
+	}
+}
+
+/* ---- faults ---- */
+
+/* How many pages this fault asks for: twice as many each time that a fault goes on where an answer ended. */
+static uint64_t widen(struct space *sp, uint64_t addr, uint64_t most)
+{
+	struct stream *st = NULL;
+	uint64_t nr;
+
+	for (unsigned i = 0; i < NR_STREAMS && !st; i++)
+		if (sp->streams[i].next == addr)
+			st = &sp->streams[i];
+	if (st) {
+		st->widen = min(st->widen * 2, MAX_WIDEN);
+	} else {
+		st = &sp->streams[sp->oldest_stream++ % NR_STREAMS];
+		st->widen = 1;
+	}
+	nr = min((uint64_t)st->widen, most);
+	st->next = addr + nr * PAGE_SIZE;
+	return nr;
+}
+
+static bool asked_by_another(struct space *sp, uint64_t page)
+{
+	struct space *other;
+
+	TAILQ_FOREACH (other, &sp->obj->spaces, link)
+		if (space_state(other, page) == PAGE_ASKED)
+			return true;
+	return false;
+}
+
+static int zero_fault(struct lazyd *d, struct fault *f)
+{
+	uint64_t done;
+
+	switch (uffd_fill(f->sp->uffd, f->addr, NULL, 1, &done)) {
+	case UFFD_OK:
+		d->st.zero_faults++;
+		return 0;
+	case UFFD_AGAIN:
+		return 1;
+	case UFFD_GONE:
+		space_ended(d, f->sp);
+		return 0;
+	case UFFD_FAILED:
+		break;
+	}
+	return -1;
+}
+
+/* 0: answered or asked for, 1: the mappings are changing, again later, -1 logged */
+static int answer(struct lazyd *d, struct fault *f)
+{
+	struct space *sp = f->sp;
+	uint64_t src, len, left, nr;
+	int64_t page;
+
+	if (sp->uffd < 0)
+		return 0;
+	if (!space_source(sp, f->addr, &src, &len))
+		return zero_fault(d, f);
+	page = object_page(sp->obj, src, &left);
+	if (page < 0)
+		return zero_fault(d, f);
+	switch (space_state(sp, page)) {
+	case PAGE_DONE:
+		uffd_wake(sp->uffd, f->addr, PAGE_SIZE);
+		return 0;
+	case PAGE_ASKED:
+		d->st.known_faults++;
+		return 0;
+	case PAGE_MISSING:
+		break;
+	}
+	left = min(left, len / PAGE_SIZE);
+	nr = widen(sp, f->addr, space_stretch(sp, page, page + left, true));
+	if (!d->remote) {
+		if (local_fault(d, sp->obj, src, nr))
+			return -1;
+		stats_latency(&d->st, now_ns() - f->at_ns);
+		return 0;
+	}
+	if (asked_by_another(sp, page)) {
+		space_set(sp, page, 1, PAGE_ASKED);
+		d->st.known_faults++;
+		return 0;
+	}
+	space_set(sp, page, nr, PAGE_ASKED);
+	return remote_ask(d, sp->obj, src, nr, f->at_ns);
+}
+
+int faults_answer(struct lazyd *d)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < d->nr_faults; i++) {
+		struct fault f = d->faults[i]; /* answering may read more and move the array */
+		int ret = answer(d, &f);
+
+		if (ret < 0)
+			return -1;
+		if (ret)
+			d->faults[kept++] = f;
+	}
+	d->nr_faults = kept;
+	return d->remote ? remote_flush(d) : 0;
+}

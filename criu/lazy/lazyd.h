@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The lazy-pages daemon inside: one thread and one epoll loop own all userfaultfds and all state, so that there is nothing to lock.
+ * daemon.c: the command, the loop, restore's hand-over. events.c: what the kernel says about the address spaces. place.c: pages that arrived go where they
+ * belong. local.c: pages from images. remote.c: pages from a page server. stats.c: what it cost.
+ */
+#ifndef CRIU_LAZY_LAZYD_H
+#define CRIU_LAZY_LAZYD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lazy/space.h"
+
+/* What is watched with epoll. */
+enum watch_kind {
+	WATCH_LISTENER,
+	WATCH_RESTORE,
+	WATCH_SIGNALS,
+	WATCH_SPACE,
+	WATCH_URGENT,
+	WATCH_BULK
+};
+
+/* Why a page came. */
+enum arrival { BY_FAULT, BY_PREFETCH, BY_PUSH, NR_ARRIVALS };
+
+struct fault {
+	struct space *sp;
+	uint64_t addr;
+	uint64_t at_ns; /* when it was read */
+};
+
+struct lazy_stats {
+	uint64_t start_ns, finished_ns; /* restore handed over */
+	uint64_t faults, zero_faults,
+		known_faults; /* all; answered with zeros at once; asked for already */
+	uint64_t pages[NR_ARRIVALS];
+	uint64_t zero_pages; /* of those, how many came as zeros */
+	uint64_t twice;	     /* pages that came but were there already */
+	uint64_t bytes;	     /* received, or read from images */
+	uint64_t gone;	     /* pages that the tasks threw away before they came */
+	uint64_t nr_latencies;
+	uint32_t *latency_ns; /* of faults: from the message to the page; a ring of MAX_LATENCIES */
+};
+#define MAX_LATENCIES (1U << 16)
+
+struct remote;
+struct lazyd {
+	int epoll, listener, restore, signals;
+	TAILQ_HEAD(, object) objects;
+	unsigned nr_spaces;   /* with something left to fill, or before restore has finished */
+	uint64_t nr_left;     /* pages, over all spaces */
+	bool finished;	      /* restore handed everything over */
+	bool committed;	      /* and was told so */
+	bool dead_spaces;     /* some are to be freed at the end of the round */
+	struct fault *faults; /* read, not yet answered */
+	size_t nr_faults, faults_cap;
+	struct remote *remote; /* NULL: local images */
+	struct object *cursor; /* local: where the background goes on */
+	uint64_t cursor_page;
+	char *buf; /* SLICE bytes */
+	struct lazy_stats st;
+};
+
+/* What is copied at once between two looks at new faults. */
+#define SLICE_PAGES 32
+#define SLICE	    (SLICE_PAGES * PAGE_SIZE)
+/* The most that a sequential fault brings. */
+#define MAX_WIDEN 32U
+
+/* ---- daemon.c ---- */
+int watch(struct lazyd *d, int fd, enum watch_kind kind, struct space *sp);
+void space_ended(
+	struct lazyd *d,
+	struct space *sp); /* nothing left to fill: its uffd is closed now, the rest later */
+
+/* ---- events.c ---- */
+/* Reads all messages of SP: changes of its mappings take effect, faults go to the queue. 1: something was read, 0: nothing, -1 logged */
+int events_read(struct lazyd *d, struct space *sp);
+/* Answers the queued faults, or asks for their pages. */
+int faults_answer(struct lazyd *d);
+
+/* ---- place.c ---- */
+/* DATA (NULL: zeros) for NR_PAGES from source address SRC, into every space of OBJ that still lacks them. */
+int place_pages(struct lazyd *d, struct object *obj, uint64_t src, const void *data,
+		uint64_t nr_pages, enum arrival why);
+
+/* ---- local.c ---- */
+int local_fault(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages);
+/* The next stretch of what is missing. 1: did something, 0: nothing is missing, -1 logged */
+int local_background(struct lazyd *d);
+
+/* ---- remote.c ---- */
+int remote_connect(struct lazyd *d);
+/* A fault: asks for NR_PAGES from SRC of OBJ, AT_NS the time of the fault. */
+int remote_ask(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages,
+	       uint64_t at_ns);
+int remote_flush(struct lazyd *d); /* sends what remote_ask() collected */
+/* Pages of OBJ that nobody wants any more. */
+void remote_unwant(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages);
+/* Restore is about to let the tasks run: asks the source to agree. D->committed is set when it has. */
+int remote_commit(struct lazyd *d);
+/* Begins to fetch what is left. */
+int remote_start(struct lazyd *d);
+/* Reads what there is on the urgent or the bulk connection. -1 logged. */
+int remote_urgent(struct lazyd *d);
+int remote_bulk(struct lazyd *d);
+bool remote_waiting(struct lazyd *d); /* answers to faults are under way */
+/* Everything is in place: tells the server. */
+int remote_close(struct lazyd *d, bool failed);
+
+/* ---- stats.c ---- */
+void stats_latency(struct lazy_stats *st, uint64_t ns);
+void stats_print(const struct lazyd *d);
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Pages from images on this host. */
+#include "lazy/lazyd.h"
+#include "mem/source.h"
+#include "util/xmalloc.h"
+
+static int fetch(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr, enum arrival why)
+{
+	struct page_source source = { .dst_id = obj->dst_id, .pm = obj->pm, .mem = -1 };
+
+	if (source_read(&source, src, nr, d->buf))
+		return -1;
+	d->st.bytes += nr * PAGE_SIZE;
+	return place_pages(d, obj, src, d->buf, nr, why);
+}
+
+int local_fault(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
+{
+	return fetch(d, obj, src, min(nr_pages, (uint64_t)SLICE_PAGES), BY_FAULT);
+}
+
+/* The first page at or after PAGE that some space of OBJ lacks; *NR: how many of them follow each other. */
+static uint64_t next_missing(struct object *obj, uint64_t page, uint64_t *nr)
+{
+	uint64_t best = obj->nr_pages;
+	struct space *sp;
+
+	*nr = 0;
+	TAILQ_FOREACH (sp, &obj->spaces, link) {
+		uint64_t p = sp->uffd < 0 ? best : space_next_left(sp, page, best, false);
+
+		if (p < best) {
+			best = p;
+			*nr = space_stretch(sp, p, min(p + SLICE_PAGES, obj->nr_pages), false);
+		}
+	}
+	return best;
+}
+
+int local_background(struct lazyd *d)
+{
+	struct object *start = d->cursor ?: TAILQ_FIRST(&d->objects);
+	uint64_t nr = 0, left, src;
+
+	d->cursor = start;
+	if (!start)
+		return 0;
+	d->cursor_page = next_missing(start, d->cursor_page, &nr);
+	while (!nr) {
+		d->cursor = TAILQ_NEXT(d->cursor, link) ?: TAILQ_FIRST(&d->objects);
+		d->cursor_page = next_missing(d->cursor, 0, &nr);
+		if (d->cursor == start)
+			break;
+	}
+	if (!nr)
+		return 0;
+	src = object_src(d->cursor, d->cursor_page, &left);
+	nr = min(nr, left);
+	if (fetch(d, d->cursor, src, nr, BY_PUSH))
+		return -1;
+	d->cursor_page += nr;
+	return 1;
+}

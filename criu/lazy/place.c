@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Pages that have arrived go into every address space that still lacks them. */
+#include <sched.h>
+
+#include "lazy/lazyd.h"
+#include "lazy/uffd.h"
+#include "util/log.h"
+#include "util/xmalloc.h"
+
+static void mark_done(struct lazyd *d, struct space *sp, uint64_t page, uint64_t nr,
+		      enum arrival why)
+{
+	uint64_t new = space_set(sp, page, nr, PAGE_DONE);
+
+	d->nr_left -= new;
+	d->st.pages[why] += new;
+	d->st.twice += nr - new;
+}
+
+/*
+ * The next stretch of source addresses in [*SRC, END) that SP lacks and that has a place. False: none is left. *SRC is
+ * moved up to it.
+ */
+static bool next_stretch(struct space *sp, uint64_t *src, uint64_t end, uint64_t *page,
+			 uint64_t *addr, uint64_t *nr)
+{
+	while (*src < end) {
+		uint64_t len, left, next;
+		int64_t p;
+
+		if (!space_place(sp, src, end, addr, &len))
+			return false;
+		p = object_page(sp->obj, *src, &left);
+		left = min(left, len / PAGE_SIZE);
+		if (p < 0) {
+			*src += left * PAGE_SIZE;
+			continue;
+		}
+		next = space_next_left(sp, p, p + left, false);
+		if (next > (uint64_t)p) { /* these are there already */
+			*src += (next - p) * PAGE_SIZE;
+			continue;
+		}
+		*page = p;
+		*nr = space_stretch(sp, p, p + left, false);
+		return true;
+	}
+	return false;
+}
+
+/* 0; -1 logged. SP may be gone afterwards (its uffd is -1). */
+static int place_in_space(struct lazyd *d, struct space *sp, uint64_t first, const char *data,
+			  uint64_t end, enum arrival why)
+{
+	uint64_t src = first, page, addr, nr, done;
+
+	while (sp->uffd >= 0 && next_stretch(sp, &src, end, &page, &addr, &nr)) {
+		enum uffd_result r = uffd_fill(sp->uffd, addr, data ? data + (src - first) : NULL,
+					       nr, &done);
+
+		mark_done(d, sp, page, done, why);
+		src += done * PAGE_SIZE;
+		if (r == UFFD_FAILED)
+			return -1;
+		if (r == UFFD_GONE) {
+			space_ended(d, sp);
+		} else if (r == UFFD_AGAIN) {
+			/* a fork, remap or discard is on its way: it decides where the rest belongs */
+			int ret = events_read(d, sp);
+
+			if (ret < 0)
+				return -1;
+			if (!ret)
+				sched_yield(); /* the task has yet to take note that it was read */
+		}
+	}
+	if (sp->uffd >= 0 && !sp->nr_left && d->finished)
+		space_ended(d, sp);
+	return 0;
+}
+
+int place_pages(struct lazyd *d, struct object *obj, uint64_t src, const void *data,
+		uint64_t nr_pages, enum arrival why)
+{
+	struct space *sp;
+
+	if (!data)
+		d->st.zero_pages += nr_pages;
+	/* a child that is forked meanwhile comes after its parent in the list */
+	TAILQ_FOREACH (sp, &obj->spaces, link)
+		if (place_in_space(d, sp, src, data, src + nr_pages * PAGE_SIZE, why))
+			return -1;
+	return 0;
+}

@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pages from a page server. With a server of ours: an urgent connection for faults, and a bulk connection on which everything else is pushed. With any other:
+ * GETs on one connection, those of faults before those of the background, a few of these always under way.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "lazy/lazyd.h"
+#include "mem/pagemap.h"
+#include "net/conn.h"
+#include "net/wire.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/opts.h"
+#include "util/xmalloc.h"
+
+#define CONNECT_MS     10000
+#define HELLO_S	       5
+#define STALL_S	       30
+#define BACKGROUND_GET 32  /* plain protocol: pages of one GET, */
+#define BACKGROUND_MAX 128 /* and of all that are under way */
+
+/* A message that is being received, in pieces of up to SLICE bytes. */
+struct inbox {
+	struct conn c;
+	struct ps_msg m;
+	size_t have;	/* bytes of M */
+	uint64_t left;	/* bytes of its pages still to come */
+	uint64_t vaddr; /* of the first page in BUF */
+	struct object *obj;
+	char *buf;
+	size_t len; /* bytes in BUF */
+};
+
+/* A GET under way. Answers come in the order of the questions. */
+struct ask {
+	struct object *obj;
+	uint64_t src, nr_pages, at_ns;
+	enum arrival why;
+};
+
+struct remote {
+	struct inbox urgent, bulk;
+	uint64_t features, token;
+	bool started;
+	struct ask *asks; /* a ring of ASKS */
+	unsigned first, nr;
+	struct ps_msg out[64]; /* GETs not yet sent */
+	unsigned nr_out;
+	uint64_t unacked;      /* bulk pages in place */
+	uint64_t background;   /* plain: pages under way */
+	struct object *cursor; /* plain: where the background goes on */
+	uint64_t cursor_page;
+};
+#define ASKS 4096
+
+/* ---- connecting ---- */
+
+static int server_connect(struct conn *c)
+{
+	if (opts.ps_socket >= 0)
+		return conn_from_fd(c, opts.ps_socket);
+	return conn_connect(c, opts.address, opts.port, CONNECT_MS, false);
+}
+
+/* 0: the server speaks the extensions, 1: it does not, -1 logged */
+static int hello(struct remote *r)
+{
+	struct ps_msg m = { .cmd = PS_HELLO,
+			    .nr_pages = PS_VERSION,
+			    .vaddr = PS_FEAT_BULK | PS_FEAT_COMMIT };
+	struct conn *c = &r->urgent.c;
+
+	if (conn_set_timeout(c, HELLO_S) || conn_send(c, &m, sizeof(m)))
+		return -1;
+	if (read_full(c->fd, &m, sizeof(m)) != sizeof(m))
+		return 1;
+	if (ps_cmd(&m) != PS_HELLO || m.nr_pages != PS_VERSION || !(m.vaddr & PS_FEAT_BULK)) {
+		pr_err("%s answered a hello with something else (command 0x%x, version %" PRIu64
+		       ")",
+		       c->peer, ps_cmd(&m), m.nr_pages);
+		return -1;
+	}
+	r->features = m.vaddr;
+	r->token = m.dst_id;
+	return 0;
+}
+
+static int attach(struct remote *r)
+{
+	struct ps_msg m = { .cmd = PS_ATTACH, .dst_id = r->token };
+
+	return conn_connect(&r->bulk.c, opts.address, opts.port, CONNECT_MS, false) ||
+			       conn_set_timeout(&r->bulk.c, STALL_S) ||
+			       conn_send(&r->bulk.c, &m, sizeof(m))
+		       ? -1
+		       : 0;
+}
+
+static int plain(struct remote *r)
+{
+	pr_warn("%s does not know the extensions: the plain protocol is slower, and does not"
+		" protect the tasks if one side dies half-way",
+		r->urgent.c.peer);
+	conn_close(&r->urgent.c);
+	return server_connect(&r->urgent.c);
+}
+
+static int speak(struct remote *r)
+{
+	int ret;
+
+	if (server_connect(&r->urgent.c))
+		return -1;
+	if (opts.ps_socket >= 0) /* a second connection cannot be made */
+		return conn_set_timeout(&r->urgent.c, STALL_S);
+	ret = hello(r);
+	if (ret < 0 || (ret ? plain(r) : attach(r)))
+		return -1;
+	return conn_set_timeout(&r->urgent.c, STALL_S);
+}
+
+static void remote_free(struct remote *r)
+{
+	conn_close(&r->urgent.c);
+	conn_close(&r->bulk.c);
+	free(r->urgent.buf);
+	free(r->bulk.buf);
+	free(r->asks);
+	free(r);
+}
+
+int remote_connect(struct lazyd *d)
+{
+	struct remote *r = xzalloc(sizeof(*r));
+
+	if (!r)
+		return -1;
+	r->urgent.c.fd = r->bulk.c.fd = -1;
+	r->urgent.buf = aligned_alloc(PAGE_SIZE, SLICE);
+	r->bulk.buf = aligned_alloc(PAGE_SIZE, SLICE);
+	r->asks = xcalloc(ASKS, sizeof(*r->asks));
+	if (!r->urgent.buf || !r->bulk.buf || !r->asks || speak(r) ||
+	    watch(d, r->urgent.c.fd, WATCH_URGENT, NULL) ||
+	    (r->features && watch(d, r->bulk.c.fd, WATCH_BULK, NULL))) {
+		remote_free(r);
+		return -1;
+	}
+	d->remote = r;
+	return 0;
+}
+
+/* ---- asking ---- */
+
+int remote_flush(struct lazyd *d)
+{
+	struct remote *r = d->remote;
+	unsigned nr = r->nr_out;
+
+	r->nr_out = 0;
+	return nr ? conn_send(&r->urgent.c, r->out, nr * sizeof(*r->out)) : 0;
+}
+
+static int ask(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages, uint64_t at_ns,
+	       enum arrival why)
+{
+	struct remote *r = d->remote;
+
+	if (r->nr == ASKS) {
+		pr_err("More than %d requests to %s are unanswered", ASKS, r->urgent.c.peer);
+		return -1;
+	}
+	if (r->nr_out == ARRAY_SIZE(r->out) && remote_flush(d))
+		return -1;
+	r->asks[(r->first + r->nr++) % ASKS] = (struct ask){ obj, src, nr_pages, at_ns, why };
+	r->out[r->nr_out++] = (struct ps_msg){
+		.cmd = PS_GET, .nr_pages = nr_pages, .vaddr = src, .dst_id = obj->dst_id
+	};
+	return 0;
+}
+
+int remote_ask(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages, uint64_t at_ns)
+{
+	struct remote *r = d->remote;
+
+	if (!r->features) { /* the background follows the faults; a server of ours does so by itself */
+		uint64_t left;
+
+		r->cursor = obj;
+		r->cursor_page = object_page(obj, src, &left) + nr_pages;
+	}
+	return ask(d, obj, src, nr_pages, at_ns, BY_FAULT);
+}
+
+bool remote_waiting(struct lazyd *d)
+{
+	return d->remote->nr;
+}
+
+static int send_bulk(struct remote *r, uint32_t cmd, struct object *obj, uint64_t src, uint64_t nr)
+{
+	struct ps_msg m = {
+		.cmd = cmd, .nr_pages = nr, .vaddr = src, .dst_id = obj ? obj->dst_id : 0
+	};
+
+	return conn_send(&r->bulk.c, &m, sizeof(m));
+}
+
+void remote_unwant(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
+{
+	if (d->remote->started && d->remote->features)
+		send_bulk(d->remote, PS_UNWANT, obj, src,
+			  nr_pages); /* an error shows at the next receive */
+}
+
+int remote_commit(struct lazyd *d)
+{
+	struct ps_msg m = { .cmd = PS_COMMIT };
+
+	if (!(d->remote->features & PS_FEAT_COMMIT)) {
+		d->committed = true;
+		return 0;
+	}
+	return remote_flush(d) || conn_send(&d->remote->urgent.c, &m, sizeof(m)) ? -1 : 0;
+}
+
+/* Tells what is missing in OBJ: in some space, when they are many. */
+static int want_object(struct remote *r, struct object *obj)
+{
+	for (size_t i = 0; i < obj->nr_runs; i++)
+		if (send_bulk(r, PS_WANT, obj, obj->runs[i].start, obj->runs[i].nr_pages))
+			return -1;
+	return 0;
+}
+
+static int plain_background(struct lazyd *d);
+
+int remote_start(struct lazyd *d)
+{
+	struct remote *r = d->remote;
+	struct object *obj;
+
+	r->started = true;
+	if (!r->features)
+		return plain_background(d);
+	TAILQ_FOREACH (obj, &d->objects, link)
+		if (want_object(r, obj))
+			return -1;
+	return send_bulk(r, PS_START, NULL, 0, 0);
+}
+
+/* ---- the background of the plain protocol ---- */
+
+/* A page that some space has neither got nor asked for. */
+static uint64_t next_unasked(struct object *obj, uint64_t page, uint64_t *nr)
+{
+	uint64_t best = obj->nr_pages;
+	struct space *sp;
+
+	*nr = 0;
+	TAILQ_FOREACH (sp, &obj->spaces, link) {
+		uint64_t p = sp->uffd < 0 ? best : space_next_left(sp, page, best, true);
+
+		if (p < best) {
+			best = p;
+			*nr = space_stretch(sp, p, min(p + BACKGROUND_GET, obj->nr_pages), true);
+		}
+	}
+	return best;
+}
+
+static bool background_next(struct lazyd *d, uint64_t *src, uint64_t *nr)
+{
+	struct remote *r = d->remote;
+	struct object *start = r->cursor ?: TAILQ_FIRST(&d->objects);
+	struct space *sp;
+	uint64_t left;
+
+	r->cursor = start;
+	if (!start)
+		return false;
+	r->cursor_page = next_unasked(start, r->cursor_page, nr);
+	while (!*nr) {
+		r->cursor = TAILQ_NEXT(r->cursor, link) ?: TAILQ_FIRST(&d->objects);
+		r->cursor_page = next_unasked(r->cursor, 0, nr);
+		if (r->cursor == start)
+			break;
+	}
+	if (!*nr)
+		return false;
+	*src = object_src(r->cursor, r->cursor_page, &left);
+	*nr = min(*nr, left);
+	TAILQ_FOREACH (sp, &r->cursor->spaces, link)
+		space_set(sp, r->cursor_page, *nr, PAGE_ASKED);
+	r->cursor_page += *nr;
+	return true;
+}
+
+static int plain_background(struct lazyd *d)
+{
+	struct remote *r = d->remote;
+	uint64_t src, nr;
+
+	while (r->background < BACKGROUND_MAX && background_next(d, &src, &nr)) {
+		r->background += nr;
+		if (ask(d, r->cursor, src, nr, 0, BY_PUSH))
+			return -1;
+	}
+	return remote_flush(d);
+}
+
+/* ---- receiving ---- */
+
+static struct object *object_by_id(struct lazyd *d, uint64_t dst_id)
+{
+	struct object *obj;
+
+	TAILQ_FOREACH (obj, &d->objects, link)
+		if (obj->dst_id == dst_id)
+			return obj;
+	return NULL;
+}
+
+static int lost(struct inbox *in, int err)
+{
+	if (err)
+		pr_err("Can't receive from %s: %s", in->c.peer, strerror(err));
+	else
+		pr_err("%s closed the connection, but pages are missing here", in->c.peer);
+	return -1;
+}
+
+/* Receives what there is, up to LEN. The number of bytes, 0: nothing now, -1 logged */
+static ssize_t take(struct inbox *in, void *buf, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = recv(in->c.fd, buf, len, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return n;
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	return lost(in, n ? errno : 0);
+}
+
+/* The answer to the oldest question, whose first NR_PAGES came. */
+static int answered(struct lazyd *d, const struct ps_msg *m)
+{
+	struct remote *r = d->remote;
+	struct ask *a = &r->asks[r->first];
+	uint64_t left = a->nr_pages - m->nr_pages;
+
+	if (!m->nr_pages) {
+		pr_err("%s does not have page 0x%" PRIx64 " of task %" PRIu64, r->urgent.c.peer,
+		       a->src, a->obj->id);
+		return -1;
+	}
+	if (a->why == BY_FAULT)
+		stats_latency(&d->st, now_ns() - a->at_ns);
+	else
+		r->background -= a->nr_pages;
+	r->first = (r->first + 1) % ASKS;
+	r->nr--;
+	if (left) {
+		if (a->why == BY_PUSH)
+			r->background += left;
+		if (ask(d, a->obj, a->src + m->nr_pages * PAGE_SIZE, left, a->at_ns, a->why))
+			return -1;
+	}
+	if (!r->features && r->started && r->background <= BACKGROUND_MAX / 2)
+		return plain_background(d);
+	return remote_flush(d);
+}
+
+static int check_answer(struct remote *r, struct inbox *in)
+{
+	struct ask *a = &r->asks[r->first];
+
+	if (r->nr && in->m.dst_id == a->obj->dst_id && in->m.vaddr == a->src &&
+	    in->m.nr_pages <= a->nr_pages)
+		return 0;
+	pr_err("%s answered a question that was not asked: object 0x%" PRIx64 ", 0x%" PRIx64
+	       ", %" PRIu64 " pages",
+	       in->c.peer, in->m.dst_id, in->m.vaddr, in->m.nr_pages);
+	return -1;
+}
+
+static int check_push(struct lazyd *d, struct inbox *in)
+{
+	uint64_t left;
+
+	if (in->obj && in->m.nr_pages && !(in->m.vaddr % PAGE_SIZE) &&
+	    object_page(in->obj, in->m.vaddr, &left) >= 0 && in->m.nr_pages <= left)
+		return 0;
+	pr_err("%s pushed pages that are not wanted: object 0x%" PRIx64 ", 0x%" PRIx64 ", %" PRIu64
+	       " pages",
+	       in->c.peer, in->m.dst_id, in->m.vaddr, in->m.nr_pages);
+	return -1;
+}
+
+/* Bytes of pages after the header, or -1 logged. */
+static int64_t header_done(struct lazyd *d, struct inbox *in)
+{
+	struct remote *r = d->remote;
+	bool urgent = in == &r->urgent;
+	unsigned cmd = ps_cmd(&in->m);
+
+	in->obj = object_by_id(d, in->m.dst_id);
+	in->vaddr = in->m.vaddr;
+	if (urgent && (cmd == PS_ADD_F || cmd == PS_ADD || (cmd == PS_ZERO && r->features))) {
+		if (check_answer(r, in))
+			return -1;
+		return cmd == PS_ZERO ? 0 : (int64_t)(in->m.nr_pages * PAGE_SIZE);
+	}
+	if (!urgent && (cmd == PS_DATA || cmd == PS_ZERO)) {
+		if (check_push(d, in))
+			return -1;
+		return cmd == PS_ZERO ? 0 : (int64_t)(in->m.nr_pages * PAGE_SIZE);
+	}
+	if ((urgent && cmd == PS_COMMIT && r->features) || (!urgent && cmd == PS_DONE))
+		return 0;
+	pr_err("%s sent an unknown command 0x%x", in->c.peer, cmd);
+	return -1;
+}
+
+static int message_done(struct lazyd *d, struct inbox *in)
+{
+	struct remote *r = d->remote;
+	bool urgent = in == &r->urgent;
+	enum arrival why = urgent ? r->asks[r->first].why : BY_PUSH;
+
+	in->have = 0;
+	switch (ps_cmd(&in->m)) {
+	case PS_COMMIT:
+		d->committed = true;
+		return 0;
+	case PS_DONE:
+		return 0;
+	case PS_ZERO:
+		if (place_pages(d, in->obj, in->m.vaddr, NULL, in->m.nr_pages, why))
+			return -1;
+	}
+	if (urgent)
+		return answered(d, &in->m);
+	r->unacked += in->m.nr_pages;
+	return 0;
+}
+
+static int place_slice(struct lazyd *d, struct inbox *in)
+{
+	struct remote *r = d->remote;
+	uint64_t nr = in->len / PAGE_SIZE;
+	enum arrival why = in == &r->urgent ? r->asks[r->first].why : BY_PUSH;
+
+	if (place_pages(d, in->obj, in->vaddr, in->buf, nr, why))
+		return -1;
+	in->vaddr += in->len;
+	in->len = 0;
+	return 0;
+}
+
+/* One step: a header, or up to a slice of pages. 1: go on, 0: nothing more now, -1 logged */
+static int step(struct lazyd *d, struct inbox *in)
+{
+	ssize_t n;
+
+	if (in->have < sizeof(in->m)) {
+		n = take(in, (char *)&in->m + in->have, sizeof(in->m) - in->have);
+		if (n <= 0)
+			return n;
+		in->have += n;
+		if (in->have < sizeof(in->m))
+			return 1;
+		in->left = 0;
+		in->len = 0;
+		n = header_done(d, in);
+		if (n < 0)
+			return -1;
+		in->left = n;
+		return in->left ? 1 : message_done(d, in) ? -1 : 1;
+	}
+	n = take(in, in->buf + in->len, min(in->left, SLICE - in->len));
+	if (n <= 0)
+		return n;
+	d->st.bytes += n;
+	in->len += n;
+	in->left -= n;
+	if ((in->len == SLICE || !in->left) && place_slice(d, in))
+		return -1;
+	return !in->left && message_done(d, in) ? -1 : 1;
+}
+
+int remote_urgent(struct lazyd *d)
+{
+	int ret;
+
+	do
+		ret = step(d, &d->remote->urgent);
+	while (ret > 0);
+	return ret;
+}
+
+static int acknowledge(struct remote *r)
+{
+	uint64_t nr = r->unacked;
+
+	r->unacked = 0;
+	return nr ? send_bulk(r, PS_ACK, NULL, 0, nr) : 0;
+}
+
+/* Up to a slice, so that faults are looked at between two. */
+int remote_bulk(struct lazyd *d)
+{
+	struct inbox *in = &d->remote->bulk;
+	int ret;
+
+	do {
+		uint64_t before = d->st.bytes;
+
+		ret = step(d, in);
+		if (ret > 0 && d->st.bytes > before && !in->len)
+			break;
+	} while (ret > 0);
+	return ret < 0 ? -1 : acknowledge(d->remote);
+}
+
+/* ---- the end ---- */
+
+int remote_close(struct lazyd *d, bool failed)
+{
+	struct remote *r = d->remote;
+	struct ps_msg m = { .cmd = failed ? PS_FORCE_CLOSE : PS_CLOSE };
+	int32_t status = 0;
+	int ret = 0;
+
+	if (!r)
+		return 0;
+	d->remote = NULL;
+	if (conn_send(&r->urgent.c, &m, sizeof(m))) {
+		ret = -1;
+	} else if (!failed && conn_recv(&r->urgent.c, &status, sizeof(status))) {
+		/* everything is here: how the other side ends is its own matter */
+		pr_warn("%s did not confirm the end", r->urgent.c.peer);
+	}
+	remote_free(r);
+	return ret;
+}

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The lazy engine end to end, without dump and restore: this process plays the restored task. It registers memory of its own with userfaultfd,
+ * hands it to a real lazy-pages over the socket, and looks at every page. The pages come from images here, from a page server
+ * that reads images, or from a stopped process ("frozen task") through lazy_serve_tasks().
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "lazy/handover.h"
+#include "lazy/serve.h"
+#include "lazy/uffd.h"
+#include "mem/pagemap.h"
+#include "op.h"
+#include "stories.h"
+#include "util/dirs.h"
+#include "util/io.h"
+#include "util/opts.h"
+#include "util/xmalloc.h"
+
+enum mode { LOCAL, IMAGES, FROZEN };
+#define VPID 4321
+#define BASE ((char *)0x200000000000)
+
+struct world {
+	enum mode mode;
+	char path[64];
+	size_t nr; /* pages */
+	int dir, uffd, sock;
+	pid_t daemon, server, frozen;
+};
+static struct world w;
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdULL;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ULL;
+	return x ^ x >> 33;
+}
+
+/* Of a hundred pages: 10 were never there, 5 are there and full of zeros. */
+static bool page_exists(size_t i)
+{
+	return i % 100 < 90;
+}
+static uint64_t word_of(size_t i, size_t k)
+{
+	return i % 100 < 5 || !page_exists(i) ? 0 : mix(i * 512 + k + 1);
+}
+
+static void fill(char *at, size_t i)
+{
+	for (size_t k = 0; k < 512; k++)
+		((uint64_t *)at)[k] = word_of(i, k);
+}
+
+/* True where the memory at AT is what page I was. */
+static bool right(const char *at, size_t i)
+{
+	for (size_t k = 0; k < 512; k++)
+		if (((volatile uint64_t *)at)[k] != word_of(i, k))
+			return false;
+	return true;
+}
+
+static bool zeros(const char *at)
+{
+	for (size_t k = 0; k < 512; k++)
+		if (((volatile uint64_t *)at)[k])
+			return false;
+	return true;
+}
+
+/* ---- the world ---- */
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static void write_images(bool present)
+{
+	struct pagemap_writer pw;
+	char page[PAGE_SIZE];
+
+	assert_int_equal(pagemap_create(&pw, w.dir, IMG_PAGEMAP, VPID), 0);
+	for (size_t i = 0; i < w.nr; i++) {
+		if (!page_exists(i))
+			continue;
+		assert_int_equal(pagemap_add(&pw, (uintptr_t)BASE + i * PAGE_SIZE, 1,
+					     present ? PE_LAZY | PE_PRESENT : PE_LAZY),
+				 0);
+		fill(page, i);
+		if (present)
+			assert_int_equal(write_full(image_fd(pw.pages), page, sizeof(page)), 0);
+	}
+	assert_int_equal(pagemap_finish(&pw), 0);
+}
+
+static pid_t spawn(int (*run)(void *), void *arg)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(run(arg));
+	}
+	return pid;
+}
+
+static int run_frozen(void *arg)
+{
+	for (size_t i = 0; i < w.nr; i++)
+		if (page_exists(i))
+			fill(BASE + i * PAGE_SIZE, i);
+	raise(SIGSTOP);
+	return 0;
+}
+
+static int run_server(void *arg)
+{
+	struct lazy_outcome out;
+	struct lazy_source source = { .vpid = VPID, .pid = w.frozen };
+	int ret;
+
+	opts.status_fd = *(int *)arg;
+	if (w.mode == IMAGES) {
+		opts.lazy_pages = true;
+		return cmd_page_server();
+	}
+	source.pm = pagemap_open(w.dir, IMG_PAGEMAP, VPID);
+	ret = lazy_server_listen() || lazy_serve_tasks(NULL, &source, 1, &out);
+	return ret || !out.complete || !out.committed;
+}
+
+static int run_daemon(void *arg)
+{
+	opts.status_fd = *(int *)arg;
+	opts.page_server = w.mode != LOCAL;
+	opts.display_stats = getenv("STATS");
+	return cmd_lazy_pages();
+}
+
+static pid_t spawn_ready(int (*run)(void *))
+{
+	int p[2];
+	char byte = 1;
+	pid_t pid;
+
+	assert_int_equal(pipe(p), 0);
+	pid = spawn(run, &p[1]);
+	close(p[1]);
+	assert_int_equal(read(p[0], &byte, 1), 1);
+	assert_int_equal(byte, 0);
+	close(p[0]);
+	return pid;
+}
+
+static void map_memory(void)
+{
+	assert_ptr_equal(mmap(BASE, w.nr * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+			 BASE);
+}
+
+/* Everything up to the moment at which a restored task runs. */
+static void begin(enum mode mode, size_t nr_pages)
+{
+	struct op op = {};
+
+	w = (struct world){ .mode = mode, .nr = nr_pages };
+	strcpy(w.path, "/dev/shm/lazy-test.XXXXXX");
+	assert_non_null(mkdtemp(w.path));
+	w.dir = open(w.path, O_RDONLY | O_DIRECTORY);
+	dirs.images = dirs.work = op.work = w.dir;
+	opts.status_fd = opts.ps_socket = -1;
+	opts.address = (char *)"127.0.0.1";
+	opts.port = 20000 + getpid() % 20000;
+	write_images(mode != FROZEN);
+	map_memory();
+	if (mode == FROZEN) {
+		int status;
+
+		w.frozen = spawn(run_frozen, NULL);
+		assert_int_equal(waitpid(w.frozen, &status, WUNTRACED), w.frozen);
+		assert_true(WIFSTOPPED(status));
+	}
+	if (mode != LOCAL)
+		w.server = spawn_ready(run_server);
+	w.daemon = spawn_ready(run_daemon);
+	w.uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	assert_true(w.uffd >= 0);
+	assert_int_equal(uffd_api(w.uffd, false), 0);
+	assert_int_equal(uffd_register(w.uffd, (uintptr_t)BASE, w.nr * PAGE_SIZE), 0);
+	w.sock = lazy_connect(&op);
+	assert_true(w.sock >= 0);
+	assert_int_equal(lazy_send_dead(w.sock, 99), 0);
+	assert_int_equal(lazy_send_task(w.sock, VPID, w.uffd), 0);
+	close(w.uffd);
+}
+
+static void run(void)
+{
+	assert_int_equal(lazy_finish(w.sock), 0);
+	close(w.sock);
+}
+
+static int exit_status(pid_t pid)
+{
+	int status;
+
+	alarm(60);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	alarm(0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void end(void)
+{
+	assert_int_equal(exit_status(w.daemon), 0);
+	if (w.server)
+		assert_int_equal(exit_status(w.server), 0);
+	if (w.frozen) {
+		kill(w.frozen, SIGKILL);
+		waitpid(w.frozen, NULL, 0);
+	}
+	close(w.dir);
+	nftw(w.path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	munmap(BASE, w.nr * PAGE_SIZE);
+}
+
+static enum mode mode_of(void **state)
+{
+	return *(enum mode *)*state;
+}
+
+/* ---- stories ---- */
+
+static void all_in_order(void **state)
+{
+	begin(mode_of(state), 5000);
+	run();
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	end();
+}
+
+static void at_random(void **state)
+{
+	begin(mode_of(state), 20000);
+	run();
+	for (size_t k = 0; k < w.nr; k++) {
+		size_t i = mix(k) % w.nr;
+
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	}
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	end();
+}
+
+/* restore itself needs pages before it is done */
+static void before_the_end_of_restore(void **state)
+{
+	begin(mode_of(state), 1000);
+	for (size_t i = 100; i < 300; i += 7)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	run();
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	end();
+}
+
+/* nobody touches anything: the background brings it all */
+static void untouched(void **state)
+{
+	begin(mode_of(state), 5000);
+	run();
+	end();
+}
+
+static void untouched_is_there(void **state)
+{
+	unsigned char in[5000];
+
+	begin(mode_of(state), 5000);
+	run();
+	assert_int_equal(exit_status(w.daemon), 0);
+	assert_int_equal(mincore(BASE, w.nr * PAGE_SIZE, in), 0);
+	for (size_t i = 0; i < w.nr; i++) {
+		assert_int_equal(in[i] & 1, page_exists(i));
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	}
+	w.daemon = spawn(run_frozen, NULL); /* something for end() to wait for */
+	kill(w.daemon, SIGKILL);
+	waitpid(w.daemon, NULL, 0);
+	w.daemon = fork();
+	if (!w.daemon)
+		_exit(0);
+	end();
+}
+
+static void *touch(void *arg)
+{
+	size_t seed = (size_t)arg, bad = 0;
+
+	for (size_t k = 0; k < 5000; k++) {
+		size_t i = mix(k * 4 + seed) % w.nr;
+
+		bad += !right(BASE + i * PAGE_SIZE, i);
+	}
+	return (void *)bad;
+}
+
+static void threads(void **state)
+{
+	pthread_t t[4];
+
+	begin(mode_of(state), 20000);
+	run();
+	for (size_t i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, touch, (void *)i);
+	for (size_t i = 0; i < 4; i++) {
+		void *bad;
+
+		pthread_join(t[i], &bad);
+		assert_null(bad);
+	}
+	end();
+}
+
+/* Parent and child each write what they want, and each has its own copy of what is missing. */
+static int child_after_fork(void *arg)
+{
+	int bad = 0;
+
+	for (size_t i = 0; i < w.nr; i++) {
+		char *at = BASE + i * PAGE_SIZE;
+
+		if (i % 3 == 0)
+			memset(at, 'c', PAGE_SIZE);
+		else
+			bad |= !right(at, i);
+	}
+	return bad;
+}
+
+static void forks(void **state)
+{
+	pid_t children[3];
+
+	begin(mode_of(state), 20000);
+	run();
+	for (int k = 0; k < 3; k++) {
+		children[k] = spawn(child_after_fork, NULL);
+		for (size_t i = k; i < w.nr; i += 50)
+			memset(BASE + i * PAGE_SIZE, 'p', PAGE_SIZE);
+		/* what the parent wrote before the next fork is what that child gets: put it back */
+		for (size_t i = k; i < w.nr; i += 50)
+			fill(BASE + i * PAGE_SIZE, i);
+	}
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	for (int k = 0; k < 3; k++)
+		assert_int_equal(exit_status(children[k]), 0);
+	end();
+}
+
+static void discards(void **state)
+{
+	begin(mode_of(state), 20000);
+	run();
+	for (size_t i = 0; i + 20 < w.nr; i += 100) { /* i..i+19 are discarded, the rest stays */
+		assert_int_equal(madvise(BASE + i * PAGE_SIZE, 20 * PAGE_SIZE, MADV_DONTNEED), 0);
+		BASE[(i + 3) * PAGE_SIZE] = 'n'; /* newer than anything that may come */
+	}
+	for (size_t i = 0; i < w.nr; i++) {
+		char *at = BASE + i * PAGE_SIZE;
+
+		if (i % 100 == 3) {
+			assert_int_equal(*at, 'n');
+			*at = 0;
+			assert_true(zeros(at));
+		} else if (i % 100 < 20 && i + 20 < w.nr + i % 100) {
+			assert_true(zeros(at));
+		} else {
+			assert_true(right(at, i));
+		}
+	}
+	end();
+}
+
+static void moves(void **state)
+{
+	char *to = BASE + (1ULL << 40);
+
+	begin(mode_of(state), 20000);
+	run();
+	/* two blocks change places by way of a third, a block moves away and grows */
+	assert_ptr_equal(mremap(BASE, 1000 * PAGE_SIZE, 1000 * PAGE_SIZE,
+				MREMAP_MAYMOVE | MREMAP_FIXED, to),
+			 to);
+	assert_ptr_equal(mremap(BASE + 5000 * PAGE_SIZE, 1000 * PAGE_SIZE, 1000 * PAGE_SIZE,
+				MREMAP_MAYMOVE | MREMAP_FIXED, BASE),
+			 BASE);
+	assert_ptr_equal(mremap(to, 1000 * PAGE_SIZE, 1000 * PAGE_SIZE,
+				MREMAP_MAYMOVE | MREMAP_FIXED, BASE + 5000 * PAGE_SIZE),
+			 BASE + 5000 * PAGE_SIZE);
+	assert_ptr_equal(mremap(BASE + 18000 * PAGE_SIZE, 2000 * PAGE_SIZE, 3000 * PAGE_SIZE,
+				MREMAP_MAYMOVE | MREMAP_FIXED, to),
+			 to);
+	for (size_t i = 0; i < 1000; i++) {
+		assert_true(right(BASE + i * PAGE_SIZE, 5000 + i));
+		assert_true(right(BASE + (5000 + i) * PAGE_SIZE, i));
+		assert_true(right(to + i * PAGE_SIZE, 18000 + i));
+		assert_true(zeros(to + (2000 + i) * PAGE_SIZE));
+	}
+	for (size_t i = 1000; i < 5000; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	munmap(to, 3000 * PAGE_SIZE);
+	end();
+}
+
+static void unmaps(void **state)
+{
+	begin(mode_of(state), 20000);
+	run();
+	assert_int_equal(munmap(BASE, 10000 * PAGE_SIZE), 0);
+	/* something else comes to the same place: nothing of the old may appear in it */
+	assert_ptr_equal(mmap(BASE, 10000 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+			 BASE);
+	for (size_t i = 0; i < 10000; i++)
+		assert_true(zeros(BASE + i * PAGE_SIZE));
+	/* VMAs split: one copy must not reach over their borders */
+	for (size_t i = 10000; i + 8 < w.nr; i += 37)
+		assert_int_equal(mprotect(BASE + i * PAGE_SIZE, 8 * PAGE_SIZE, PROT_READ), 0);
+	for (size_t i = 10000; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	end();
+}
+
+/* The task ends, or becomes another program, while pages are missing: the daemon ends well. */
+static int ends_early(void *arg)
+{
+	struct op op = { .work = w.dir };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	int sock = lazy_connect(&op);
+
+	map_memory();
+	if (uffd_api(uffd, false) || uffd_register(uffd, (uintptr_t)BASE, w.nr * PAGE_SIZE) ||
+	    lazy_send_task(sock, VPID, uffd) || lazy_finish(sock))
+		return 1;
+	close(uffd);
+	if (!right(BASE + 7 * PAGE_SIZE, 7))
+		return 2;
+	if (arg)
+		execl("/bin/true", "true", (char *)NULL);
+	return 0;
+}
+
+static void exits(void **state)
+{
+	for (int exec = 0; exec < 2; exec++) {
+		pid_t task;
+
+		w = (struct world){ .mode = mode_of(state), .nr = 100000 };
+		strcpy(w.path, "/dev/shm/lazy-test.XXXXXX");
+		assert_non_null(mkdtemp(w.path));
+		w.dir = open(w.path, O_RDONLY | O_DIRECTORY);
+		dirs.images = dirs.work = w.dir;
+		write_images(true);
+		if (w.mode == FROZEN)
+			w.mode = IMAGES;
+		if (w.mode != LOCAL)
+			w.server = spawn_ready(run_server);
+		w.daemon = spawn_ready(run_daemon);
+		task = spawn(ends_early, exec ? &w : NULL);
+		assert_int_equal(exit_status(task), 0);
+		end();
+	}
+}
+
+static enum mode modes[] = { LOCAL, IMAGES, FROZEN };
+#define each_mode(f)                                               \
+	{ #f " (local)", f, NULL, NULL, &modes[LOCAL] },           \
+		{ #f " (images)", f, NULL, NULL, &modes[IMAGES] }, \
+	{                                                          \
+#f " (frozen)", f, NULL, NULL, &modes[FROZEN]      \
+	}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		each_mode(all_in_order),
+		each_mode(at_random),
+		each_mode(before_the_end_of_restore),
+		each_mode(untouched),
+		each_mode(untouched_is_there),
+		each_mode(threads),
+		each_mode(forks),
+		each_mode(discards),
+		each_mode(moves),
+		each_mode(unmaps),
+		each_mode(exits),
+	};
+
+	opts.verbosity = 2;
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
