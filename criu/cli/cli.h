@@ -101,6 +101,10 @@ void usage(int fd, const struct command *c);
 
 /* dirs.c: opens images and work directory (util/dirs.h), goes to the work directory, opens the log. */
 int dirs_open(enum dir_need need);
+/* cpuinfo.c: writes cpuinfo.img; compares it with this CPU as --cpu-cap demands. -1: logged. */
+int cpuinfo_save(void);
+int cpuinfo_check(void);
+
 /* check.c, cpuinfo.c, dedup.c, service.c */
 int cmd_check(void);
 int cmd_cpuinfo(void);

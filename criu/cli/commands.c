@@ -4,12 +4,24 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cpuinfo.h"
 #include "stories.h"
 #include "util/log.h"
 
+static int dump(void)
+{
+	if (opts.cpu_cap & CPU_CAP_IMAGE && cpuinfo_save())
+		return 1;
+	return cmd_dump();
+}
+
 static int restore(void)
 {
-	int ret = cmd_restore(NULL);
+	int ret;
+
+	if (opts.cpu_cap & CPU_CAP_IMAGE && cpuinfo_check())
+		return 1;
+	ret = cmd_restore(NULL);
 
 	if (ret || !cli.exec_cmd)
 		return ret;
@@ -21,7 +33,7 @@ static int restore(void)
 
 /* clang-format off */
 const struct command commands[] = {
-	{ "dump", C_DUMP, DIRS_WRITE, NULL, "checkpoint a tree of tasks, which end by it unless told otherwise", cmd_dump },
+	{ "dump", C_DUMP, DIRS_WRITE, NULL, "checkpoint a tree of tasks, which end by it unless told otherwise", dump },
 	{ "pre-dump", C_PRE_DUMP, DIRS_WRITE, NULL, "save memory while the tasks run on, and track what they write", cmd_pre_dump },
 	{ "restore", C_RESTORE, DIRS_READ, "[--exec-cmd -- COMMAND]", "rebuild the tree", restore },
 	{ "lazy-pages", C_LAZY, DIRS_READ, NULL, "bring a restored tree its memory on demand", cmd_lazy_pages },

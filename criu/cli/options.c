@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "cli/cli.h"
+#include "cpuinfo.h"
 #include "rpc.pb-c.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
@@ -24,7 +25,7 @@ void opts_init(void)
 		.network_lock = NETWORK_LOCK_IPTABLES,
 		.ghost_limit = 1 << 20,
 		.manage_cgroups = CRIU_CG_MODE__DEFAULT,
-		.cpu_cap = ~0U,
+		.cpu_cap = CPU_CAP_FPU | CPU_CAP_INS,
 		.reconnect_timeout_s = 0,
 	};
 	cli = (struct cli_opts){ 0 };
@@ -158,8 +159,12 @@ static int parse_close(const struct opt_def *d, const char *value, bool negated)
 /* --cpu-cap=fpu,ins: which features must agree between the image and this CPU; a leading ^ takes one away */
 static int parse_cpu_cap(const struct opt_def *d, const char *value, bool negated)
 {
-	static const struct choice caps[] = { { "none", 0 }, { "fpu", 1 }, { "ins", 2 },
-					      { "cpu", 4 },  { "all", 7 }, { "image", 8 },
+	static const struct choice caps[] = { { "none", 0 },
+					      { "fpu", CPU_CAP_FPU },
+					      { "cpu", CPU_CAP_CPU },
+					      { "ins", CPU_CAP_INS },
+					      { "image", CPU_CAP_IMAGE },
+					      { "all", CPU_CAP_FPU | CPU_CAP_CPU | CPU_CAP_INS },
 					      { NULL } };
 	cleanup_free char *copy = xstrdup(value ?: "all");
 	char *at = copy, *word;
@@ -270,7 +275,7 @@ const struct opt_def opt_table[] = {
 
 	TITLE("Cgroups and security"),
 	CALL("manage-cgroups", 0, manage_cgroups, C_BOTH, "[MODE]", parse_manage_cgroups, "only =ignore: cgroups are left alone"),
-	LIST("cgroup-root", 0, cgroup_roots, C_BOTH, "[CTRL:]PATH", "root of the tasks' cgroups", NOT(no_cgroups)),
+	LIST("cgroup-root", 0, cgroup_roots, C_BOTH, "CONTROLLER:PATH", "root of the tasks' cgroups", NOT(no_cgroups)),
 	STR("cgroup-props", 0, cgroup_props, C_DUMP, "TEXT", "which properties of cgroups are saved", NOT(no_cgroups)),
 	STR("cgroup-props-file", 0, cgroup_props_file, C_DUMP, "FILE", "the same from a file", NOT(no_cgroups)),
 	LIST("cgroup-dump-controller", 0, cgroup_dump_controllers, C_DUMP, "NAME", "which controllers are saved", NOT(no_cgroups)),
