@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "proc/proc.h"
+#include "remote/puppet.h"
 #include "remote/trace.h"
 #include "util/io.h"
 #include "util/kernel.h"
@@ -262,6 +263,7 @@ static int describe(struct op *op, struct task *t)
 	level = status.nr_nspid ? status.nr_nspid - 1 : 0;
 	t->vpid = status.nr_nspid ? status.nspid[level] : t->pid;
 	proc_status_free(&status);
+	t->ppid = stat.ppid;
 	t->pgid = stat.pgrp;
 	t->sid = stat.session;
 	if (stat.state == 'Z') {
@@ -455,26 +457,43 @@ void thaw_tree(struct op *op, bool stop)
 	}
 }
 
+/* Waits until the tracer has been told of every thread's end: the leader's comes when the others have been waited for. */
+static void wait_threads(struct task *t)
+{
+	int status;
+
+	for (int i = t->nr_threads - 1; i >= 0; i--)
+		while (waitpid(t->threads[i].tid, &status, __WALL) == t->threads[i].tid &&
+		       WIFSTOPPED(status))
+			;
+}
+
+/*
+ * Children before parents: a parent that is still a puppet takes its zombies away itself, so that no pid stays in use until
+ * some init gets around to it. A restore on the same host needs the pids at once.
+ */
 int kill_tree(struct op *op)
 {
 	struct task *t;
 	int ret = 0;
 
-	for_each_task (t, op)
-		if (t->state != TASK_DEAD && kill(t->pid, SIGKILL)) {
-			pr_perror("Can't kill task %d", t->pid);
-			ret = -1;
-		}
-	/* the tracer is told of every thread's end */
-	for_each_task (t, op) {
-		if (t->state == TASK_DEAD)
-			continue;
-		for_each_thread (th, t) {
-			int status;
+	TAILQ_FOREACH_REVERSE(t, &op->tasks, task_list, link)
+	{
+		struct puppet *parent = t->parent ? leader(t->parent)->puppet : NULL;
 
-			while (waitpid(th->tid, &status, __WALL) == th->tid && WIFSTOPPED(status))
-				;
+		if (t->state != TASK_DEAD) {
+			if (kill(t->pid, SIGKILL)) {
+				pr_perror("Can't kill task %d", t->pid);
+				ret = -1;
+				continue;
+			}
+			wait_threads(t);
 		}
+		if (parent)
+			puppet_call(parent, __NR_wait4, t->vpid, 0, WNOHANG | __WALL, 0);
 	}
+	/* the root is its parent's to take away; where that is init, it will come to it soon */
+	for (int i = 0; i < 1000 && op->root->ppid == 1 && !kill(op->root->pid, 0); i++)
+		usleep(1000);
 	return ret;
 }

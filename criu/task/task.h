@@ -50,6 +50,7 @@ struct task {
 	TAILQ_ENTRY(task) link;
 	struct task *parent; /* NULL for the root */
 	pid_t pid, vpid;     /* see struct thread */
+	pid_t ppid;	     /* dump: as criu sees it */
 	pid_t pgid, sid;     /* in the root task's pid namespace; 0: outside of it */
 	enum task_state state;
 	int stop_signo;		/* TASK_STOPPED */

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The story of dump. Until the last step, the inventory, the directory is not a checkpoint; a failure anywhere before
+ * leaves the tasks running as they were.
+ */
+#include "util/xmalloc.h"
+
+#include <errno.h>
+
+#include "files/files.h"
+#include "inventory.h"
+#include "lazy/serve.h"
+#include "mem/mem.h"
+#include "mem/pagemap.h"
+#include "mem/sink.h"
+#include "op.h"
+#include "remote/freeze.h"
+#include "remote/puppet.h"
+#include "stats.h"
+#include "stories.h"
+#include "task/core.h"
+#include "task/pstree.h"
+#include "util/dirs.h"
+#include "util/io.h"
+#include "util/log.h"
+
+static int step_options(struct op *op)
+{
+	if (opts.pid <= 0) {
+		pr_err("dump needs the root task's pid: -t PID");
+		return -1;
+	}
+	if (opts.page_server && sink_connect())
+		return -1;
+	if (opts.lazy_pages && lazy_server_listen())
+		return -1;
+	return files_init(op);
+}
+
+static void undo_options(struct op *op)
+{
+	if (opts.page_server)
+		sink_disconnect(true);
+	files_free(op);
+}
+
+static uint64_t frozen_at;
+
+static int step_freeze(struct op *op)
+{
+	uint64_t start = now_us();
+	int ret;
+
+	freeze_set_timeout(opts.timeout_s);
+	ret = freeze_tree(op, opts.pid);
+	freeze_set_timeout(0);
+	frozen_at = now_us();
+	op->stats.freezing_us = frozen_at - start;
+	return ret;
+}
+
+static void undo_freeze(struct op *op)
+{
+	thaw_tree(op, false);
+	tasks_free(op);
+}
+
+static int step_collect(struct op *op)
+{
+	struct task *t;
+
+	if (pstree_check(op) || ids_dump(op) || timens_dump(op))
+		return -1;
+	for_each_live_task (t, op)
+		if (vmas_collect(op, t))
+			return -1;
+	return 0;
+}
+
+static int step_infect(struct op *op)
+{
+	struct task *t;
+
+	for_each_live_task (t, op) {
+		struct puppet *first = puppet_infect(t->pid, t->vpid, t->nr_threads);
+
+		leader(t)->puppet = first;
+		if (!first)
+			return -1;
+		for (unsigned i = 1; i < t->nr_threads; i++) {
+			struct thread *th = &t->threads[i];
+
+			th->puppet = puppet_join(first, th->tid, th->vtid, i);
+			if (!th->puppet)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* The other threads first: the leader's cure unmaps what they share. */
+static int cure(struct op *op)
+{
+	struct task *t;
+	int ret = 0;
+
+	for_each_live_task (t, op)
+		for (int i = t->nr_threads - 1; i >= 0; i--) {
+			if (t->threads[i].puppet)
+				ret |= puppet_cure(t->threads[i].puppet);
+			t->threads[i].puppet = NULL;
+		}
+	return ret;
+}
+
+static void undo_infect(struct op *op)
+{
+	cure(op);
+}
+
+static int step_tasks(struct op *op)
+{
+	struct task *t;
+
+	for_each_task (t, op)
+		if (core_dump(op, t) || core_write(op, t) ||
+		    (task_alive(t) && (ids_write(op, t) || mm_dump(op, t))))
+			return -1;
+	return pstree_write(op);
+}
+
+static int step_memory(struct op *op)
+{
+	uint64_t start = now_us();
+	struct task *t;
+
+	for_each_live_task (t, op)
+		if (pages_dump(op, t))
+			return -1;
+	op->stats.memdump_us = now_us() - start;
+	return 0;
+}
+
+static int step_flush(struct op *op)
+{
+	return opts.page_server ? sink_disconnect(false) : 0;
+}
+
+static const struct step dump_steps[] = {
+	{ "options", step_options, undo_options },
+	{ "freeze", step_freeze, undo_freeze },
+	{ "collect", step_collect, NULL },
+	{ "infect", step_infect, undo_infect },
+	{ "tasks", step_tasks, NULL },
+	{ "files", files_dump, NULL },
+	{ "memory", step_memory, NULL },
+	{ "flush", step_flush, NULL },
+	{ "inventory", inventory_write, NULL },
+};
+
+/* With --lazy-pages the frozen tasks are the store of their pages: served until the other side has all it needs. */
+static int serve(struct op *op, struct lazy_outcome *out)
+{
+	struct lazy_source *src = xcalloc(op->nr_tasks, sizeof(*src));
+	unsigned nr = 0;
+	struct task *t;
+	int ret = -1;
+
+	if (!src)
+		return -1;
+	for_each_live_task (t, op) {
+		src[nr] = (struct lazy_source){ .vpid = t->vpid, .pid = t->pid };
+		src[nr].pm = pagemap_open(op->images, IMG_PAGEMAP, t->vpid);
+		if (!src[nr++].pm)
+			goto out;
+	}
+	ret = lazy_serve_tasks(op, src, nr, out);
+out:
+	while (nr--)
+		pagemap_close(src[nr].pm);
+	free(src);
+	return ret;
+}
+
+static int finish(struct op *op)
+{
+	struct lazy_outcome out = { 0 };
+	int ret = 0;
+
+	op->stats.frozen_us = now_us() - frozen_at;
+	if (stats_write(op))
+		pr_warn("The checkpoint is complete, but its statistics could not be written");
+	if (opts.lazy_pages) {
+		ret = serve(op, &out);
+		if (ret && !out.committed) {
+			pr_err("The pages were not fetched: the tasks go on here as if nothing had "
+			       "happened");
+			cure(op);
+			thaw_tree(op, false);
+			return -1;
+		}
+	}
+	if (opts.leave_running || opts.leave_stopped) {
+		ret |= cure(op);
+		thaw_tree(op, opts.leave_stopped);
+	} else {
+		ret |= kill_tree(op);
+	}
+	return ret;
+}
+
+int cmd_dump(void)
+{
+	struct op op = { .name = "dump",
+			 .images = dirs.images,
+			 .work = dirs.work,
+			 .tasks = TAILQ_HEAD_INITIALIZER(op.tasks) };
+	int ret;
+
+	if (steps_run(&op, dump_steps, ARRAY_SIZE(dump_steps)))
+		return 1;
+	ret = finish(&op);
+	files_free(&op);
+	tasks_free(&op);
+	if (!ret)
+		pr_info("Dumping finished successfully");
+	return ret ? 1 : 0;
+}

@@ -1,0 +1,627 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Rebuilding an address space from outside. The puppet has inherited its parent's memory (the root: criu's); areas that are the
+ * same in parent and child stay, so that pages equal in both stay shared copy-on-write; everything else is unmapped, mapped
+ * anew, and filled by preadv from the pages files, whose descriptors the puppets inherit from criu.
+ */
+#include "util/xmalloc.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/prctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "files/files.h"
+#include "mem/mem.h"
+#include "mem/pagemap.h"
+#include "mem/vdso_map.h"
+#include "proc/proc.h"
+#include "remote/arena.h"
+#include "remote/puppet.h"
+#include "util/io.h"
+#include "util/log.h"
+
+#define TASK_END    0x7ffffffff000UL
+#define PAGES_LATER 100 /* beside enum page_where: left to userfaultfd */
+
+/* ---- reading the images ---- */
+
+static int check_vma(const struct task *t, const VmaEntry *e, uint64_t last_end)
+{
+	bool vsyscall = e->status & VMA_VSYSCALL;
+
+	if (e->start >= e->end || (e->start | e->end) % PAGE_SIZE ||
+	    (!vsyscall && e->end > TASK_END) || e->start < last_end) {
+		pr_err("mm-%d.img: a VMA at %#lx-%#lx that can't be", t->vpid, e->start, e->end);
+		return -1;
+	}
+	if (e->status & (VMA_SYSVIPC | VMA_SOCKET | VMA_AIORING | VMA_SHSTK)) {
+		pr_err("mm-%d.img: the VMA at %#lx-%#lx has status %#x: System V memory, packet "
+		       "rings, AIO rings and shadow stacks are not supported",
+		       t->vpid, e->start, e->end, e->status);
+		return -1;
+	}
+	return 0;
+}
+
+/* Descriptors of mapped files, opened once per file and mode; the puppets inherit them. */
+struct mapped_fd {
+	uint32_t id;
+	unsigned flags;
+	int fd;
+};
+static struct mapped_fd *mapped;
+static size_t nr_mapped, cap_mapped;
+
+static int mapped_fd(struct op *op, uint32_t id, unsigned flags)
+{
+	int fd;
+
+	for (size_t i = 0; i < nr_mapped; i++)
+		if (mapped[i].id == id && mapped[i].flags == flags)
+			return mapped[i].fd;
+	if (xgrow(&mapped, &cap_mapped, nr_mapped, sizeof(*mapped)))
+		return -1;
+	fd = file_open_mapped(op, id, flags);
+	if (fd < 0)
+		return -1;
+	mapped[nr_mapped++] = (struct mapped_fd){ id, flags, fd };
+	return fd;
+}
+
+void mm_close_files(struct op *op)
+{
+	struct task *t;
+
+	while (nr_mapped)
+		close(mapped[--nr_mapped].fd);
+	for_each_task (t, op) {
+		pagemap_close(t->pages);
+		t->pages = NULL;
+	}
+}
+
+int mm_collect(struct op *op, struct task *t)
+{
+	uint64_t last = 0;
+
+	if (image_read_one(op->images, IMG_MM, t->vpid, (ProtobufCMessage **)&t->mm))
+		return -1;
+	t->vmas = xcalloc(t->mm->n_vmas, sizeof(*t->vmas));
+	if (!t->vmas && t->mm->n_vmas)
+		return -1;
+	for (size_t i = 0; i < t->mm->n_vmas; i++) {
+		struct vma *v = &t->vmas[i];
+
+		v->e = *t->mm->vmas[i];
+		if (check_vma(t, &v->e, last))
+			return -1;
+		last = v->e.end;
+		if (v->e.status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED | VMA_ANON_SHARED))
+			v->file_id = v->e.shmid;
+	}
+	t->nr_vmas = t->mm->n_vmas;
+	t->pages = pagemap_open(op->images, IMG_PAGEMAP, t->vpid);
+	if (!t->pages && errno != ENOENT)
+		return -1;
+	return 0;
+}
+
+/* Opened apart from mm_collect(): making ghost files and memfds is the first thing that has effects. */
+int mm_open_files(struct op *op, struct task *t)
+{
+	for (size_t i = 0; i < t->nr_vmas; i++) {
+		struct vma *v = &t->vmas[i];
+
+		if (!v->file_id)
+			continue;
+		v->e.fd = mapped_fd(op, v->file_id,
+				    v->e.has_fdflags ? v->e.fdflags
+				    : (v->e.status & VMA_FILE_SHARED) && (v->e.prot & PROT_WRITE)
+					    ? O_RDWR
+					    : O_RDONLY);
+		if (v->e.fd < 0)
+			return -1;
+	}
+	return mapped_fd(op, t->mm->exe_file_id, O_RDONLY) < 0 ? -1 : 0;
+}
+
+/* ---- the hole for the arena ---- */
+
+struct range {
+	uint64_t start, end;
+};
+
+static int cmp_range(const void *a, const void *b)
+{
+	const struct range *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+struct own_maps {
+	struct range *v;
+	size_t nr, cap;
+};
+
+static int add_own(const struct proc_vma *v, void *arg)
+{
+	struct own_maps *m = arg;
+
+	if (xgrow(&m->v, &m->cap, m->nr, sizeof(*m->v)))
+		return -1;
+	m->v[m->nr++] = (struct range){ v->start, v->end };
+	return 0;
+}
+
+uint64_t mm_find_hole(struct op *op, uint64_t len)
+{
+	struct own_maps m = { 0 };
+	uint64_t at = 0x10000000, found = 0;
+	struct task *t;
+
+	if (proc_read_maps(AT_FDCWD, "/proc/self/maps", add_own, &m))
+		goto out;
+	for_each_live_task (t, op)
+		for (size_t i = 0; i < t->nr_vmas; i++) {
+			if (xgrow(&m.v, &m.cap, m.nr, sizeof(*m.v)))
+				goto out;
+			/* room below for stacks that grow */
+			m.v[m.nr++] = (struct range){ t->vmas[i].e.start -
+							      min(t->vmas[i].e.start, 0x1000000UL),
+						      t->vmas[i].e.end };
+		}
+	qsort(m.v, m.nr, sizeof(*m.v), cmp_range);
+	for (size_t i = 0; i <= m.nr && !found; i++) {
+		uint64_t next = i < m.nr ? m.v[i].start : TASK_END;
+
+		if (next > at && next - at >= len + 2 * PAGE_SIZE && at + len < TASK_END)
+			found = at + PAGE_SIZE;
+		else if (i < m.nr && m.v[i].end > at)
+			at = m.v[i].end;
+	}
+	if (!found)
+		pr_err("No %#lx bytes of address space are free in all tasks", len);
+out:
+	free(m.v);
+	return found;
+}
+
+/* ---- mapping ---- */
+
+static int room(struct puppet *p, unsigned nr_calls, size_t len)
+{
+	if (prog_room(p, nr_calls, len))
+		return 0;
+	if (prog_run(p))
+		return -1;
+	prog_reset(p);
+	return 0;
+}
+
+static void add_unmap(struct puppet *p, uint64_t start, uint64_t end)
+{
+	if (start < end)
+		prog_add(p, RC_STOP, __NR_munmap, start, end - start);
+}
+
+/* Areas that parent and child have in common stay as the fork left them. */
+static void mark_inherited(struct task *t)
+{
+	size_t k = 0;
+
+	if (!t->parent || !t->parent->nr_vmas)
+		return;
+	for (size_t i = 0; i < t->nr_vmas; i++) {
+		struct vma *v = &t->vmas[i], *o;
+
+		while (k < t->parent->nr_vmas && t->parent->vmas[k].e.start < v->e.start)
+			k++;
+		if (k == t->parent->nr_vmas)
+			break;
+		o = &t->parent->vmas[k];
+		v->inherited = o->e.start == v->e.start && o->e.end == v->e.end &&
+			       o->e.status == v->e.status &&
+			       (o->e.flags & (MAP_TYPE | MAP_GROWSDOWN)) ==
+				       (v->e.flags & (MAP_TYPE | MAP_GROWSDOWN)) &&
+			       o->file_id == v->file_id && o->e.pgoff == v->e.pgoff;
+	}
+}
+
+/* Everything goes but the arena and what is inherited. */
+static int unmap_rest(struct op *op, struct task *t)
+{
+	struct puppet *p = leader(t)->puppet;
+	struct arena *a = op->arena;
+	uint64_t at = 0;
+
+	prog_reset(p);
+	for (size_t i = 0; i <= t->nr_vmas; i++) {
+		bool end = i == t->nr_vmas;
+		uint64_t until = end ? TASK_END : t->vmas[i].e.start;
+
+		if (!end && (!t->vmas[i].inherited || until >= TASK_END))
+			continue;
+		if (room(p, 2, 0))
+			return -1;
+		if (at < a->base && until > a->base) {
+			add_unmap(p, at, a->base);
+			add_unmap(p, a->base + a->len, until);
+		} else {
+			add_unmap(p, at, until);
+		}
+		if (!end)
+			at = t->vmas[i].e.end;
+	}
+	return prog_run(p);
+}
+
+/* Only areas with contents become writable for them: a large reserved one would count against the overcommit limit. */
+static void mark_contents(struct task *t)
+{
+	for (size_t i = 0; i < t->nr_vmas; i++) {
+		struct vma *v = &t->vmas[i];
+		size_t run;
+
+		if (!vma_private(v) || !t->pages)
+			continue;
+		run = pagemap_find(t->pages, v->e.start);
+		v->has_pages = run < t->pages->nr && t->pages->runs[run].start < v->e.end;
+	}
+}
+
+static int map_vmas(struct op *op, struct task *t)
+{
+	struct puppet *p = leader(t)->puppet;
+
+	prog_reset(p);
+	for (size_t i = 0; i < t->nr_vmas; i++) {
+		struct vma *v = &t->vmas[i];
+		int prot = v->e.prot,
+		    flags = v->e.flags & (MAP_TYPE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_NORESERVE);
+
+		if (vma_special(v))
+			continue;
+		if (room(p, 2, 0))
+			return -1;
+		/* contents are written first, the right protection comes with mm_finish() */
+		if (v->has_pages)
+			prot |= PROT_READ | PROT_WRITE;
+		if (v->inherited) {
+			prog_add(p, RC_STOP, __NR_mprotect, v->e.start, v->e.end - v->e.start,
+				 prot);
+			continue;
+		}
+		prog_add(p, RC_STOP, __NR_mmap, v->e.start, v->e.end - v->e.start, prot,
+			 flags | MAP_FIXED_NOREPLACE, v->file_id ? v->e.fd : -1, v->e.pgoff);
+	}
+	return prog_run(p);
+}
+
+/* ---- contents ---- */
+
+struct fill {
+	struct op *op;
+	struct task *t;
+	struct iovec iov[1024];
+	unsigned nr_iov;
+	int fd;
+	uint64_t off, len; /* where the queued bytes begin in the file, how many */
+	/* copy-on-write: the parent's bytes and ours, mapped */
+	const char *own_map, *parent_map;
+	size_t own_len, parent_len;
+};
+
+static int fill_flush(struct fill *f)
+{
+	struct puppet *p = leader(f->t)->puppet;
+	struct iovec *iov = f->iov;
+	unsigned nr = f->nr_iov;
+	uint64_t off = f->off;
+
+	f->nr_iov = 0;
+	f->len = 0;
+	while (nr) {
+		ssize_t n;
+
+		prog_reset(p);
+		n = puppet_call(p, __NR_preadv, f->fd, prog_buf(p, iov, nr * sizeof(*iov)), nr, off,
+				0);
+		if (n <= 0) {
+			errno = n ? -n : ENODATA;
+			pr_perror("Can't read the pages of task %d at offset %#lx of their image",
+				  f->t->vpid, off);
+			return -1;
+		}
+		off += n;
+		while (n) {
+			size_t part = min((size_t)n, iov->iov_len);
+
+			iov->iov_base = (char *)iov->iov_base + part;
+			iov->iov_len -= part;
+			n -= part;
+			if (!iov->iov_len)
+				iov++, nr--;
+		}
+	}
+	return 0;
+}
+
+static int fill_add(struct fill *f, uint64_t addr, int fd, uint64_t off, uint64_t len)
+{
+	while (len) {
+		uint64_t part = min(len, 1UL << 30);
+
+		if (f->nr_iov &&
+		    (f->fd != fd || f->off + f->len != off || f->nr_iov == ARRAY_SIZE(f->iov) ||
+		     f->len + part > 1UL << 30) &&
+		    fill_flush(f))
+			return -1;
+		if (!f->nr_iov) {
+			f->fd = fd;
+			f->off = off;
+		}
+		f->iov[f->nr_iov++] = (struct iovec){ (void *)addr, part };
+		f->len += part;
+		addr += part;
+		off += part;
+		len -= part;
+	}
+	return 0;
+}
+
+/* The bytes of a page in the parent, NULL where we have not got them mapped. */
+static const char *parent_page(struct fill *f, uint64_t addr)
+{
+	struct page_extent ext;
+
+	if (!f->parent_map)
+		return NULL;
+	pagemap_extent(f->t->parent->pages, addr, addr + PAGE_SIZE, &ext);
+	if (ext.where != PAGES_FILE || ext.fd != f->t->parent->pages->pages_fd ||
+	    ext.off + PAGE_SIZE > f->parent_len)
+		return NULL;
+	return f->parent_map + ext.off;
+}
+
+/* A stretch of an inherited area: only what differs from the parent is written. */
+static int fill_cow(struct fill *f, const struct page_extent *ext)
+{
+	uint64_t run = 0; /* pages before AT that must be written */
+
+	for (uint64_t i = 0; i < ext->nr_pages; i++) {
+		uint64_t off = ext->off + i * PAGE_SIZE;
+		const char *theirs = parent_page(f, ext->start + i * PAGE_SIZE);
+		bool same = theirs && f->own_map && ext->fd == f->t->pages->pages_fd &&
+			    off + PAGE_SIZE <= f->own_len &&
+			    !memcmp(f->own_map + off, theirs, PAGE_SIZE);
+
+		f->op->stats.pages_compared += theirs != NULL;
+		f->op->stats.pages_skipped_cow += same;
+		if (!same) {
+			run++;
+			continue;
+		}
+		if (run && fill_add(f, ext->start + (i - run) * PAGE_SIZE, ext->fd,
+				    off - run * PAGE_SIZE, run * PAGE_SIZE))
+			return -1;
+		run = 0;
+	}
+	return !run ? 0
+		    : fill_add(f, ext->start + (ext->nr_pages - run) * PAGE_SIZE, ext->fd,
+			       ext->off + (ext->nr_pages - run) * PAGE_SIZE, run * PAGE_SIZE);
+}
+
+/* Pages that the parent has and the child has not: they must not shine through. */
+static int drop_parents_pages(struct fill *f, uint64_t start, uint64_t end)
+{
+	struct puppet *p = leader(f->t)->puppet;
+
+	if (!f->t->parent->pages)
+		return 0;
+	for (uint64_t at = start; at < end;) {
+		struct page_extent ext;
+
+		pagemap_extent(f->t->parent->pages, at, end, &ext);
+		if (ext.where == PAGES_FILE) {
+			long ret = puppet_call(p, __NR_madvise, at, ext.nr_pages * PAGE_SIZE,
+					       MADV_DONTNEED);
+
+			if (ret) {
+				errno = -ret;
+				pr_perror("Task %d: can't drop inherited pages at %#lx", f->t->vpid,
+					  at);
+				return -1;
+			}
+		}
+		at += ext.nr_pages * PAGE_SIZE;
+	}
+	return 0;
+}
+
+/*
+ * Restartable sequences: registering them makes the kernel write into the thread's area, which would put a zero page where a lazy one
+ * is expected. Such pages are filled at once, where their bytes are at hand.
+ */
+static int fill_eager(struct fill *f, const struct page_extent *ext)
+{
+	if (ext->where != PAGES_FILE)
+		return 0;
+	for_each_thread (th, f->t) {
+		RseqEntry *r = th->core->thread_core ? th->core->thread_core->rseq_entry : NULL;
+		uint64_t end = ext->start + ext->nr_pages * PAGE_SIZE, first, last;
+
+		if (!r || !r->rseq_abi_pointer)
+			continue;
+		first = round_down(r->rseq_abi_pointer, PAGE_SIZE);
+		last = round_down(r->rseq_abi_pointer + max(r->rseq_abi_size, 1u) - 1, PAGE_SIZE);
+		for (uint64_t at = first; at <= last; at += PAGE_SIZE)
+			if (at >= ext->start && at < end &&
+			    fill_add(f, at, ext->fd, ext->off + (at - ext->start), PAGE_SIZE))
+				return -1;
+	}
+	return 0;
+}
+
+static int fill_vma(struct fill *f, const struct vma *v)
+{
+	for (uint64_t at = v->e.start; at < v->e.end;) {
+		struct page_extent ext;
+
+		if (!f->t->pages)
+			ext = (struct page_extent){ .where = PAGES_HOLE,
+						    .start = at,
+						    .nr_pages = (v->e.end - at) / PAGE_SIZE };
+		else
+			pagemap_extent(f->t->pages, at, v->e.end, &ext);
+		if (ext.where == PAGES_REMOTE && !opts.lazy_pages) {
+			pr_err("Pages of task %d at %#lx stayed on the source: restore with "
+			       "--lazy-pages (and start 'criu lazy-pages --page-server' first)",
+			       f->t->vpid, at);
+			return -1;
+		}
+		if (ext.where != PAGES_HOLE && opts.lazy_pages && ext.lazy && !ext.parent &&
+		    vma_lazy(v)) {
+			f->t->nr_lazy += ext.nr_pages;
+			if (fill_eager(f, &ext))
+				return -1;
+			ext.where = PAGES_LATER;
+		}
+		if (ext.where == PAGES_FILE) {
+			f->op->stats.pages_restored += ext.nr_pages;
+			if (v->inherited
+				    ? fill_cow(f, &ext)
+				    : fill_add(f, at, ext.fd, ext.off, ext.nr_pages * PAGE_SIZE))
+				return -1;
+		} else if (ext.where == PAGES_HOLE && v->inherited &&
+			   (fill_flush(f) ||
+			    drop_parents_pages(f, at, at + ext.nr_pages * PAGE_SIZE))) {
+			return -1;
+		}
+		at += ext.nr_pages * PAGE_SIZE;
+	}
+	return 0;
+}
+
+static const char *map_pages_file(const struct pagemap *pm, size_t *len)
+{
+	void *m;
+
+	*len = 0;
+	if (!pm || pm->pages_fd < 0 || !pm->pages_size)
+		return NULL;
+	m = mmap(NULL, pm->pages_size, PROT_READ, MAP_SHARED, pm->pages_fd, 0);
+	if (m == MAP_FAILED)
+		return NULL;
+	*len = pm->pages_size;
+	return m;
+}
+
+static int fill_pages(struct op *op, struct task *t)
+{
+	struct fill *f = xzalloc(sizeof(*f));
+	int ret = 0;
+
+	if (!f)
+		return -1;
+	f->op = op;
+	f->t = t;
+	f->fd = -1;
+	if (t->parent) {
+		f->own_map = map_pages_file(t->pages, &f->own_len);
+		f->parent_map = map_pages_file(t->parent->pages, &f->parent_len);
+	}
+	for (size_t i = 0; i < t->nr_vmas && !ret; i++)
+		if (vma_private(&t->vmas[i]) && !vma_special(&t->vmas[i]))
+			ret = fill_vma(f, &t->vmas[i]);
+	if (!ret)
+		ret = fill_flush(f);
+	if (f->own_map)
+		munmap((void *)f->own_map, f->own_len);
+	if (f->parent_map)
+		munmap((void *)f->parent_map, f->parent_len);
+	free(f);
+	return ret;
+}
+
+int mm_restore(struct op *op, struct task *t)
+{
+	mark_inherited(t);
+	mark_contents(t);
+	if (unmap_rest(op, t) || map_vmas(op, t) || vdso_restore(op, t))
+		return -1;
+	return fill_pages(op, t);
+}
+
+/* ---- the end ---- */
+
+static int finish_vmas(struct op *op, struct task *t)
+{
+	struct puppet *p = leader(t)->puppet;
+
+	prog_reset(p);
+	for (size_t i = 0; i < t->nr_vmas; i++) {
+		struct vma *v = &t->vmas[i];
+		uint64_t len = v->e.end - v->e.start;
+
+		if (vma_special(v))
+			continue;
+		if (room(p, 64, 0))
+			return -1;
+		if (v->has_pages &&
+		    (v->e.prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE))
+			prog_add(p, RC_STOP, __NR_mprotect, v->e.start, len, v->e.prot);
+		for (unsigned advice = 0; v->e.has_madv && advice < 64; advice++)
+			if (v->e.madv & (1ULL << advice))
+				prog_add(p,
+					 advice == MADV_MERGEABLE || advice == MADV_HUGEPAGE
+						 ? 0
+						 : RC_STOP,
+					 __NR_madvise, v->e.start, len, advice);
+		if (v->e.flags & MAP_LOCKED)
+			prog_add(p, RC_STOP, __NR_mlock2, v->e.start, len,
+				 opts.lazy_pages ? MLOCK_ONFAULT : 0);
+	}
+	return prog_run(p);
+}
+
+static int finish_mm(struct op *op, struct task *t)
+{
+	struct puppet *p = leader(t)->puppet;
+	struct prctl_mm_map m = {
+		.start_code = t->mm->mm_start_code,
+		.end_code = t->mm->mm_end_code,
+		.start_data = t->mm->mm_start_data,
+		.end_data = t->mm->mm_end_data,
+		.start_brk = t->mm->mm_start_brk,
+		.brk = t->mm->mm_brk,
+		.start_stack = t->mm->mm_start_stack,
+		.arg_start = t->mm->mm_arg_start,
+		.arg_end = t->mm->mm_arg_end,
+		.env_start = t->mm->mm_env_start,
+		.env_end = t->mm->mm_env_end,
+		.exe_fd = mapped_fd(op, t->mm->exe_file_id, O_RDONLY),
+	};
+	cleanup_free uint64_t *auxv = xcalloc(t->mm->n_mm_saved_auxv + 2, 8);
+
+	if (!auxv)
+		return -1;
+	memcpy(auxv, t->mm->mm_saved_auxv, t->mm->n_mm_saved_auxv * 8);
+	prog_reset(p);
+	m.auxv = (void *)prog_buf(p, auxv, (t->mm->n_mm_saved_auxv + 2) * 8);
+	m.auxv_size = (t->mm->n_mm_saved_auxv + 2) * 8;
+	prog_add(p, RC_STOP, __NR_prctl, PR_SET_MM, PR_SET_MM_MAP, prog_buf(p, &m, sizeof(m)),
+		 sizeof(m), 0);
+	if (t->mm->has_thp_disabled && t->mm->thp_disabled)
+		prog_add(p, RC_STOP, __NR_prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	return prog_run(p);
+}
+
+int mm_finish(struct op *op, struct task *t)
+{
+	return finish_vmas(op, t) || finish_mm(op, t) ? -1 : 0;
+}

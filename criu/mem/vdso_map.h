@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The vDSO of a restored task: see vdso_map.c. Called by mem/restore.c. */
+#ifndef CRIU_MEM_VDSO_MAP_H
+#define CRIU_MEM_VDSO_MAP_H
+
+#include "op.h"
+
+/* Puts the kernel's vDSO where the task had its own. Before other areas are mapped. -1 logged. */
+int vdso_restore(struct op *op, struct task *t);
+
+#endif

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "util/xmalloc.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <uthash.h>
+
+#include "files/files.h"
+#include "image/image.h"
+#include "mem/mem.h"
+#include "proc/proc.h"
+#include "remote/puppet.h"
+#include "util/io.h"
+#include "util/log.h"
+
+/* madvise(2) advices that VmFlags show */
+static const struct {
+	uint64_t vmf;
+	unsigned advice;
+} madvices[] = {
+	{ VMF_SR, MADV_SEQUENTIAL }, { VMF_RR, MADV_RANDOM },	  { VMF_DC, MADV_DONTFORK },
+	{ VMF_HG, MADV_HUGEPAGE },   { VMF_NH, MADV_NOHUGEPAGE }, { VMF_MG, MADV_MERGEABLE },
+	{ VMF_DD, MADV_DONTDUMP },   { VMF_WF, MADV_WIPEONFORK },
+};
+
+static int refuse(const struct task *t, const struct proc_vma *v, const char *what)
+{
+	pr_err("Task %d: the memory at %#lx-%#lx (%s) is %s: not supported", t->pid, v->start,
+	       v->end, *v->path ? v->path : "anonymous", what);
+	return -1;
+}
+
+struct collect {
+	struct task *t;
+	size_t cap;
+};
+
+static int classify(const struct task *t, const struct proc_vma *v, VmaEntry *e)
+{
+	bool deleted_zero = !strncmp(v->path, "/dev/zero (deleted)", 19);
+
+	if (!strcmp(v->path, "[vsyscall]"))
+		e->status = VMA_VSYSCALL | VMA_ANON_PRIVATE;
+	else if (!strcmp(v->path, "[vdso]"))
+		e->status = VMA_REGULAR | VMA_VDSO | VMA_ANON_PRIVATE;
+	else if (!strncmp(v->path, "[vvar", 5))
+		e->status = VMA_REGULAR | VMA_VVAR | VMA_ANON_PRIVATE;
+	else if (!strcmp(v->path, "[uprobes]"))
+		e->status = VMA_UPROBES | VMA_ANON_PRIVATE;
+	else if (v->vm_flags & VMF_SS)
+		return refuse(t, v, "a shadow stack");
+	else if (v->vm_flags & VMF_SL)
+		return refuse(t, v, "sealed with mseal()");
+	else if (!strncmp(v->path, "/SYSV", 5) && v->shared)
+		return refuse(t, v, "System V shared memory");
+	else if (!strncmp(v->path, "/[aio]", 6) || !strcmp(v->path, "[aio]"))
+		return refuse(t, v, "an AIO ring");
+	else if (!strncmp(v->path, "anon_inode:", 11))
+		return refuse(t, v, "a mapping of a kernel object");
+	else if (!strncmp(v->path, "socket:", 7))
+		return refuse(t, v, "a packet socket's ring");
+	else if (v->vm_flags & (VMF_PF | VMF_IO))
+		return refuse(t, v, "device memory");
+	else if (v->vm_flags & VMF_HT)
+		return refuse(t, v, "hugetlb memory");
+	else if (v->vm_flags & (VMF_UM | VMF_UW | VMF_UI))
+		return refuse(t, v, "registered with a userfaultfd of the task's own");
+	else if (*v->path == '/')
+		e->status = VMA_REGULAR | (v->shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
+	else if (!strcmp(v->path, "[heap]"))
+		e->status = VMA_REGULAR | VMA_HEAP | VMA_ANON_PRIVATE;
+	else if (v->shared)
+		return refuse(t, v, "shared memory of an unknown kind");
+	else
+		e->status = VMA_REGULAR | VMA_ANON_PRIVATE;
+	if ((e->status & VMA_FILE_SHARED || e->status & VMA_FILE_PRIVATE) &&
+	    (deleted_zero || !strncmp(v->path, "/memfd:", 7)))
+		e->status |= VMA_MEMFD;
+	return 0;
+}
+
+static int add_vma(const struct proc_vma *pv, void *arg)
+{
+	struct collect *c = arg;
+	struct task *t = c->t;
+	struct vma *v;
+
+	if (xgrow(&t->vmas, &c->cap, t->nr_vmas, sizeof(*v)))
+		return -1;
+	v = &t->vmas[t->nr_vmas];
+	*v = (struct vma){ 0 };
+	vma_entry__init(&v->e);
+	v->e.start = pv->start;
+	v->e.end = pv->end;
+	v->e.prot = pv->prot;
+	v->e.fd = -1;
+	if (classify(t, pv, &v->e))
+		return -1;
+	v->e.flags = pv->shared ? MAP_SHARED : MAP_PRIVATE;
+	if (v->e.status & VMA_ANON_PRIVATE) {
+		v->e.flags |= MAP_ANONYMOUS;
+	} else {
+		v->e.pgoff = pv->pgoff;
+		v->e.has_fdflags = true;
+		v->e.fdflags = pv->shared && (pv->vm_flags & VMF_MW) ? O_RDWR : O_RDONLY;
+		v->dev = (uint64_t)pv->dev_major << 32 | pv->dev_minor;
+		v->ino = pv->ino;
+	}
+	if (pv->vm_flags & VMF_GD)
+		v->e.flags |= MAP_GROWSDOWN;
+	if (pv->vm_flags & VMF_LO)
+		v->e.flags |= MAP_LOCKED;
+	if (pv->vm_flags & VMF_NR)
+		v->e.flags |= MAP_NORESERVE;
+	for (size_t i = 0; i < ARRAY_SIZE(madvices); i++)
+		if (pv->vm_flags & madvices[i].vmf) {
+			v->e.has_madv = true;
+			v->e.madv |= 1ULL << madvices[i].advice;
+		}
+	/* the kernel shows the parts of the vvar area one by one; images have it as one */
+	if (t->nr_vmas && (v->e.status & VMA_VVAR) && (v[-1].e.status & VMA_VVAR) &&
+	    v[-1].e.end == v->e.start)
+		v[-1].e.end = v->e.end;
+	else
+		t->nr_vmas++;
+	return 0;
+}
+
+int vmas_collect(struct op *op, struct task *t)
+{
+	struct collect c = { t, 0 };
+
+	return proc_read_smaps(t->proc, "smaps", add_vma, &c);
+}
+
+/* A file that several areas map is named once. */
+struct mapped {
+	struct {
+		uint64_t dev, ino, flags;
+	} key;
+	uint32_t id;
+	UT_hash_handle hh;
+};
+
+static int name_mapped_file(struct op *op, struct task *t, const char *path, unsigned flags,
+			    uint32_t *id)
+{
+	cleanup_free char *link = readlink_at(t->proc, path);
+	cleanup_close int lfd = -1;
+	struct stat st;
+
+	if (!link) {
+		pr_perror("Can't read the link /proc/%d/%s", t->pid, path);
+		return -1;
+	}
+	/* opening a device has effects: those are only looked at */
+	if (fstatat(t->proc, path, &st, 0)) {
+		pr_perror("Can't look at /proc/%d/%s (%s)", t->pid, path, link);
+		return -1;
+	}
+	lfd = openat(t->proc, path,
+		     S_ISREG(st.st_mode) ? O_RDONLY | O_CLOEXEC : O_PATH | O_CLOEXEC);
+	if (lfd < 0) {
+		pr_perror("Can't open /proc/%d/%s (%s)", t->pid, path, link);
+		return -1;
+	}
+	return files_dump_mapped(op, t, lfd, link, flags, id);
+}
+
+static int name_vma_files(struct op *op, struct task *t)
+{
+	struct mapped *cache = NULL, *m, *tmp;
+	int ret = 0;
+
+	for (size_t i = 0; i < t->nr_vmas && !ret; i++) {
+		struct vma *v = &t->vmas[i];
+		char path[64];
+
+		if (!(v->e.status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED)))
+			continue;
+		m = xzalloc(sizeof(*m));
+		if (!m) {
+			ret = -1;
+			break;
+		}
+		m->key.dev = v->dev;
+		m->key.ino = v->ino;
+		m->key.flags = v->e.fdflags;
+		struct mapped *known;
+		HASH_FIND(hh, cache, &m->key, sizeof(m->key), known);
+		if (known) {
+			free(m);
+		} else {
+			snprintf(path, sizeof(path), "map_files/%lx-%lx", v->e.start, v->e.end);
+			ret = name_mapped_file(op, t, path, v->e.fdflags, &m->id);
+			known = m;
+			HASH_ADD(hh, cache, key, sizeof(m->key), m);
+		}
+		v->file_id = known->id;
+		v->e.shmid = known->id;
+	}
+	HASH_ITER (hh, cache, m, tmp) {
+		HASH_DEL(cache, m);
+		free(m);
+	}
+	return ret;
+}
+
+/* The auxiliary vector as the kernel has it (proc(5)), without its end. */
+static int dump_auxv(struct task *t, MmEntry *mm)
+{
+	size_t len;
+	cleanup_free char *text = read_file_at(t->proc, "auxv", &len);
+
+	if (!text) {
+		pr_perror("Can't read /proc/%d/auxv", t->pid);
+		return -1;
+	}
+	mm->n_mm_saved_auxv = len / sizeof(uint64_t);
+	mm->mm_saved_auxv = xmalloc(len);
+	if (!mm->mm_saved_auxv)
+		return -1;
+	memcpy(mm->mm_saved_auxv, text, mm->n_mm_saved_auxv * sizeof(uint64_t));
+	/* the pair that ends it is implied */
+	while (mm->n_mm_saved_auxv >= 2 && !mm->mm_saved_auxv[mm->n_mm_saved_auxv - 2])
+		mm->n_mm_saved_auxv -= 2;
+	return 0;
+}
+
+static int dump_mm_fields(struct task *t, MmEntry *mm)
+{
+	struct puppet *p = leader(t)->puppet;
+	struct proc_stat st;
+	int brk, dumpable, thp;
+
+	if (proc_read_stat(t->proc, "stat", &st))
+		return -1;
+	mm->mm_start_code = st.start_code;
+	mm->mm_end_code = st.end_code;
+	mm->mm_start_data = st.start_data;
+	mm->mm_end_data = st.end_data;
+	mm->mm_start_stack = st.start_stack;
+	mm->mm_start_brk = st.start_brk;
+	mm->mm_arg_start = st.arg_start;
+	mm->mm_arg_end = st.arg_end;
+	mm->mm_env_start = st.env_start;
+	mm->mm_env_end = st.env_end;
+
+	prog_reset(p);
+	brk = prog_add(p, 0, __NR_brk, 0);
+	dumpable = prog_add(p, 0, __NR_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0);
+	thp = prog_add(p, 0, __NR_prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0);
+	if (prog_run(p))
+		return -1;
+	mm->mm_brk = prog_ret(p, brk);
+	mm->has_dumpable = true;
+	mm->dumpable = max(prog_ret(p, dumpable), (int64_t)0);
+	mm->has_thp_disabled = true;
+	mm->thp_disabled = prog_ret(p, thp) > 0;
+	return 0;
+}
+
+int mm_dump(struct op *op, struct task *t)
+{
+	MmEntry *mm = xmalloc(sizeof(*mm)), out;
+	cleanup_free VmaEntry **vmas = NULL;
+
+	if (!mm)
+		return -1;
+	mm_entry__init(mm);
+	t->mm = mm;
+	/* the executable first, as in the files table of other checkpoints */
+	if (name_mapped_file(op, t, "exe", O_RDONLY, &mm->exe_file_id) || name_vma_files(op, t) ||
+	    dump_auxv(t, mm) || dump_mm_fields(t, mm))
+		return -1;
+	vmas = xcalloc(t->nr_vmas, sizeof(*vmas));
+	if (!vmas)
+		return -1;
+	for (size_t i = 0; i < t->nr_vmas; i++)
+		vmas[i] = &t->vmas[i].e;
+	out = *mm;
+	out.n_vmas = t->nr_vmas;
+	out.vmas = vmas;
+	return image_write_one(op->images, IMG_MM, t->vpid, &out.base);
+}

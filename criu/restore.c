@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The story of restore. Everything is read and checked before anything is made; a failure leaves no task behind.
+ */
+#include "util/xmalloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "files/files.h"
+#include "image/image.h"
+#include "inventory.h"
+#include "lazy/handover.h"
+#include "mem/mem.h"
+#include "regs.h"
+#include "remote/arena.h"
+#include "remote/clone.h"
+#include "remote/fdpass.h"
+#include "remote/trace.h"
+#include "stats.h"
+#include "stories.h"
+#include "task/core.h"
+#include "task/make.h"
+#include "task/pstree.h"
+#include "util/dirs.h"
+#include "util/io.h"
+#include "util/log.h"
+
+static int transport[2] = { -1, -1 }; /* [0]: criu's end; [1]: inherited by all puppets */
+static int lazy_sock = -1;
+
+static int step_read(struct op *op)
+{
+	struct task *t;
+
+	if (inventory_check(op) || pstree_read(op))
+		return -1;
+	for_each_task (t, op) {
+		if (core_read(op, t))
+			return -1;
+		if (!task_alive(t))
+			continue;
+		if (image_read_one(op->images, IMG_IDS, t->vpid, (ProtobufCMessage **)&t->ids) ||
+		    mm_collect(op, t))
+			return -1;
+	}
+	return files_collect(op) || pstree_plan(op) ? -1 : 0;
+}
+
+static void undo_read(struct op *op)
+{
+	mm_close_files(op);
+	files_cleanup(op);
+}
+
+/* Before anything is made: is there a lazy-pages daemon at all? */
+static int step_lazy(struct op *op)
+{
+	if (!opts.lazy_pages)
+		return 0;
+	lazy_sock = lazy_connect(op);
+	return lazy_sock < 0 ? -1 : 0;
+}
+
+static void undo_lazy(struct op *op)
+{
+	close_safe(&lazy_sock);
+}
+
+static int step_open(struct op *op)
+{
+	struct task *t;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, transport)) {
+		pr_perror("Can't make a pair of sockets");
+		return -1;
+	}
+	for_each_live_task (t, op)
+		if (mm_open_files(op, t))
+			return -1;
+	return files_open(op);
+}
+
+static int step_tree(struct op *op)
+{
+	unsigned nr = tree_nr_slots(op);
+	uint64_t start = now_us(), hole = mm_find_hole(op, arena_len(nr));
+	int ret;
+
+	if (!hole)
+		return -1;
+	op->arena = arena_create(hole, nr);
+	if (!op->arena || timens_restore(op))
+		return -1;
+	ret = tree_make(op) || tree_set_groups(op) ? -1 : 0;
+	op->stats.forking_us = now_us() - start;
+	return ret;
+}
+
+static void undo_tree(struct op *op)
+{
+	tree_kill(op);
+}
+
+static int step_memory(struct op *op)
+{
+	struct task *t;
+
+	for_each_live_task (t, op)
+		if (mm_finish(op, t) || mm_make_uffd(op, t))
+			return -1;
+	return 0;
+}
+
+/* A table that holds nothing but the transport, at a number that the task does not use. */
+static int clear_table(struct op *op, struct task *t, int *slot)
+{
+	struct puppet *p = leader(t)->puppet;
+
+	*slot = files_free_slot(op, t);
+	if (*slot < 0)
+		return -1;
+	prog_reset(p);
+	if (*slot != transport[1])
+		prog_add(p, RC_STOP, __NR_dup3, transport[1], *slot, O_CLOEXEC);
+	if (*slot)
+		prog_add(p, RC_STOP, __NR_close_range, 0, *slot - 1, 0);
+	prog_add(p, RC_STOP, __NR_close_range, *slot + 1, ~0U, 0);
+	return prog_run(p);
+}
+
+static bool shares_table(struct op *op, struct task *t)
+{
+	struct task *u;
+
+	for_each_live_task (u, op) {
+		if (u == t)
+			return false;
+		if (u->ids->files_id == t->ids->files_id)
+			return true;
+	}
+	return false;
+}
+
+static int step_files(struct op *op)
+{
+	struct task *t;
+	int slot;
+
+	for_each_live_task (t, op) {
+		if (!shares_table(op, t) &&
+		    (clear_table(op, t, &slot) || files_install(op, t, transport[0], slot)))
+			return -1;
+		if (files_restore_fs(op, t))
+			return -1;
+	}
+	return 0;
+}
+
+static int step_threads(struct op *op)
+{
+	return tree_make_threads(op);
+}
+
+static int step_core(struct op *op)
+{
+	struct task *t;
+
+	for_each_live_task (t, op)
+		if (core_restore(op, t))
+			return -1;
+	return tree_bury_zombies(op);
+}
+
+static int step_hand_over(struct op *op)
+{
+	struct task *t;
+
+	if (!opts.lazy_pages)
+		return 0;
+	for_each_task (t, op) {
+		if (t->state == TASK_HELPER)
+			continue;
+		if (t->state == TASK_DEAD ? lazy_send_dead(lazy_sock, t->vpid)
+					  : mm_hand_over_lazy(op, t, lazy_sock))
+			return -1;
+	}
+	return 0;
+}
+
+/* The daemon has everything, and agrees that the tasks run from now on. */
+static int step_commit(struct op *op)
+{
+	return opts.lazy_pages ? lazy_finish(lazy_sock) : 0;
+}
+
+/* Credentials, seccomp, timers: after this the puppets can do little more than run. */
+static int step_late(struct op *op)
+{
+	struct task *t;
+
+	for_each_live_task (t, op) {
+		if (core_restore_late(op, t))
+			return -1;
+		if (t->mm->has_dumpable && (t->mm->dumpable == 0 || t->mm->dumpable == 1))
+			puppet_call(leader(t)->puppet, __NR_prctl, PR_SET_DUMPABLE, t->mm->dumpable,
+				    0, 0, 0);
+	}
+	return 0;
+}
+
+/* Registers of every thread; the stub is gone. From here the tasks only have to be let go. */
+static int step_registers(struct op *op)
+{
+	struct task *t;
+
+	for_each_live_task (t, op) {
+		struct arena *a = op->arena;
+		uint64_t ip = puppet_find_syscall(t->pid);
+		long ret;
+
+		if (!ip)
+			return -1;
+		ret = trace_syscall(t->pid, t->vpid, ip, __NR_munmap,
+				    (uint64_t[6]){ a->base, a->len });
+		if (ret) {
+			errno = -ret;
+			pr_perror("Can't unmap criu's memory from task %d", t->vpid);
+			return -1;
+		}
+		for_each_thread (th, t)
+			if (core_restore_fpu_and_mask(op, th) ||
+			    arch_restore_regs(th->tid, th->core))
+				return -1;
+	}
+	return 0;
+}
+
+static int step_pidfile(struct op *op)
+{
+	return write_pidfile(op->root->pid);
+}
+
+static const struct step restore_steps[] = {
+	{ "read", step_read, undo_read },      { "lazy", step_lazy, undo_lazy },
+	{ "open", step_open, NULL },	       { "tree", step_tree, undo_tree },
+	{ "mm", step_memory, NULL },	       { "descriptors", step_files, NULL },
+	{ "threads", step_threads, NULL },     { "core", step_core, NULL },
+	{ "hand-over", step_hand_over, NULL }, { "late", step_late, NULL },
+	{ "registers", step_registers, NULL }, { "pidfile", step_pidfile, NULL },
+	{ "commit", step_commit, NULL },
+};
+
+/* Everybody is let go at once. Nothing can fail any more that would leave a task half made. */
+static void let_go(struct op *op)
+{
+	struct task *t;
+
+	for_each_live_task (t, op) {
+		if (t->state == TASK_STOPPED || opts.leave_stopped)
+			kill(t->pid,
+			     t->stop_signo && !opts.leave_stopped ? t->stop_signo : SIGSTOP);
+	}
+	for_each_live_task (t, op)
+		for_each_thread (th, t) {
+			if (ptrace(PTRACE_DETACH, th->tid, 0, 0))
+				pr_warn("Can't detach from task %d: %s", th->vtid, strerror(errno));
+			puppet_forget(th->puppet);
+			th->puppet = NULL;
+		}
+}
+
+/* Without --restore-detached criu is the parent that waits for the end of the root task. */
+static int wait_root(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int cmd_restore(pid_t *root_pid)
+{
+	struct op op = { .name = "restore",
+			 .images = dirs.images,
+			 .work = dirs.work,
+			 .tasks = TAILQ_HEAD_INITIALIZER(op.tasks) };
+	uint64_t start = now_us();
+	pid_t pid;
+
+	if (files_init(&op) || steps_run(&op, restore_steps, ARRAY_SIZE(restore_steps)))
+		return 1;
+	op.stats.restore_us = now_us() - start;
+	pid = op.root->pid;
+	let_go(&op);
+	close_safe(&lazy_sock);
+	mm_close_files(&op);
+	files_cleanup(&op);
+	arena_free(op.arena);
+	if (stats_write(&op))
+		pr_warn("The tasks are restored, but the statistics could not be written");
+	pr_info("Restore finished successfully. Tasks resumed.");
+	if (root_pid)
+		*root_pid = pid;
+	return opts.restore_detach ? 0 : wait_root(pid);
+}
