@@ -11,7 +11,7 @@
 Besides the test's own verdict the runner compares what /proc shows of every task before and after (lib/procstate.py), the
 contents of their memory, and looks for anything left over. A test NAME.c may have a descriptor NAME.desc, a Python dict:
     flags     words: suid (only as root), nolazy, nonorst, nouser (not in user namespaces), busy (its state in /proc keeps
-              changing: no comparison), nomem (memory changes), crfail (dump must refuse), nosab, noiters, excl (alone)
+              changing: no comparison), nomem (memory changes), crfail (dump must refuse), mayrefuse (dump may), nosab, noiters, excl (alone)
     crfail    regular expression that dump's error must match
     opts, dopts, ropts    criu options for both, dump only, restore only
     feature   words for 'criu check --feature'
@@ -391,10 +391,23 @@ class Run:
         img = self.new_img()
         if self.dump(img, may_fail=True) == 0:
             raise Fail('criu dump should have refused')
+        self.check_refusal(img)
+
+    def check_refusal(self, img):
         text = procstate.read(img + '/dump.err') + procstate.read(img + '/dump.log')
         errors = [line for line in text.splitlines() if 'Error' in line]
         if not any(re.search(self.desc['crfail'], line) for line in errors):
             raise Fail('criu dump refused without an error that matches /%s/: %s' % (self.desc['crfail'], ' | '.join(errors[-4:])))
+
+    def may_refuse(self):
+        """for a test that criu may refuse: does it?"""
+        if 'mayrefuse' not in self.flags:
+            return False
+        img = self.new_img()
+        if self.dump(img, '--leave-running', may_fail=True) == 0:
+            return False
+        self.check_refusal(img)
+        return True
 
     def look(self):
         """state before or after; None for tests that never rest"""
@@ -438,8 +451,11 @@ class Run:
             self.dump(self.new_img(), '--leave-running', *(['--track-mem'] if o.snaps else []))
             what = 'after a dump with --leave-running'
         else:
-            self.checkpoint()
             what = 'after the restore'
+            if self.may_refuse():
+                what = 'after the refused dump'
+            else:
+                self.checkpoint()
         if before:
             self.compare(before, self.look(), what)
         if mem:
@@ -657,7 +673,7 @@ def jobs_for(o):
     lazy = o.lazy_pages or o.remote_lazy_pages or o.lazy_migrate
     for t in tests:
         flags = descriptor(t)['flags']
-        skip = t in out_of or (lazy and flags & {'nolazy', 'crfail'}) or ((o.norst or o.snaps) and 'nonorst' in flags) \
+        skip = t in out_of or (lazy and flags & {'nolazy', 'crfail', 'mayrefuse'}) or ((o.norst or o.snaps) and 'nonorst' in flags) \
             or (o.sabotage and flags & {'nosab'}) or (o.flavour == 'uns' and 'nouser' in flags)
         if skip:
             continue
