@@ -25,7 +25,8 @@ CFLAGS   := -O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer
 HARDEN   := -fPIE
 LDFLAGS  += -fsanitize=$(SAN)
 endif
-COMPILE   = $(CCACHE) $(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP
+# -Wa,-I: criu/crit/hints.c takes the descriptor set in with .incbin
+COMPILE   = $(CCACHE) $(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(HARDEN) -Wa,-I$(B) -MMD -MP
 
 PROTOS   := $(wildcard images/*.proto)
 PB_C     := $(patsubst images/%.proto,$(B)/images/%.pb-c.c,$(PROTOS)) $(B)/images/google/protobuf/descriptor.pb-c.c

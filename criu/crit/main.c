@@ -1,4 +1,47 @@
-int main(void)
+// SPDX-License-Identifier: GPL-2.0-only
+/* crit: a table of subcommands. */
+#include "crit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/log.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *args, *what;
+} commands[] = {
+	{ "decode", cmd_decode, "[-i IN] [-o OUT] [--pretty] [--nopl]", "an image as JSON" },
+	{ "encode", cmd_encode, "[-i IN] [-o OUT]", "JSON as an image" },
+	{ "show", cmd_show, "[--nopl] [IN]", "an image in readable form" },
+	{ "info", cmd_info, "[IN]", "what an image is and how many entries it has" },
+};
+
+static int usage(FILE *f)
 {
-	return 0;
+	fprintf(f, "usage: crit COMMAND [options]\n\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(f, "  %-9s %-38s %s\n", commands[i].name, commands[i].args,
+			commands[i].what);
+	fprintf(f, "\nIN and OUT are standard input and output by default. crit COMMAND --help "
+		   "says more; see crit(1).\n");
+	return f == stderr;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return usage(stderr);
+	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
+		return usage(stdout);
+	if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version")) {
+		printf("Version: %s\n", CRIU_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	pr_err("crit: unknown command %s; crit --help lists them", argv[1]);
+	return 1;
 }
