@@ -279,6 +279,18 @@ bool ghost_is(struct op *op, uint32_t id)
 	return remap_of(op, id);
 }
 
+/* The entry; contents follow it. */
+static int read_ghost(struct op *op, struct remap *r)
+{
+	struct image *img = image_open(op->images, IMG_GHOST_FILE, r->remap_id, true);
+	int ret = img ? image_read_as(img, &r->e) : -1;
+
+	if (!ret)
+		pr_err("%s is empty", image_name(img));
+	image_close(img);
+	return ret == 1 ? 0 : -1;
+}
+
 static int collect_remap(struct op *op, RemapFilePathEntry *m)
 {
 	struct ghosts *g = op->files->ghosts;
@@ -310,8 +322,7 @@ static int collect_remap(struct op *op, RemapFilePathEntry *m)
 		return -1;
 	}
 	if (r->type == REMAP_TYPE__GHOST)
-		return image_read_one(op->images, IMG_GHOST_FILE, r->remap_id,
-				      (ProtobufCMessage **)&r->e);
+		return read_ghost(op, r);
 	pr_err("File %s belongs to a task that was gone at dump: not supported",
 	       f->entry->reg->name);
 	return -1;
