@@ -35,14 +35,26 @@ static int scan_by_ioctl(int fd, uint64_t start, uint64_t end, scan_fn cb, void 
 		.return_mask = PM_PRESENT | PM_SWAPPED,
 	};
 
+	uint64_t done = start;
+
 	for (a.start = start; a.start < end; a.start = a.walk_end) {
 		long nr = ioctl(fd, PAGEMAP_SCAN_IOCTL, &a);
 
 		if (nr < 0)
 			return -1;
 		for (long i = 0; i < nr; i++) {
-			int ret = cb(&vec[i], arg);
+			struct scan_region r = vec[i];
+			int ret;
 
+			/*
+			 * Where the kernel's own buffer is full it may report the last region further than
+			 * walk_end, and its end once more with the next call (seen on 6.18).
+			 */
+			r.start = max(r.start, done);
+			if (r.start >= r.end)
+				continue;
+			done = r.end;
+			ret = cb(&r, arg);
 			if (ret)
 				return ret;
 		}
