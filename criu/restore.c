@@ -19,6 +19,7 @@
 #include "inventory.h"
 #include "lazy/handover.h"
 #include "mem/mem.h"
+#include "proc/proc.h"
 #include "regs.h"
 #include "remote/arena.h"
 #include "remote/clone.h"
@@ -201,44 +202,78 @@ static int step_commit(struct op *op)
 	return opts.lazy_pages ? lazy_finish(lazy_sock) : 0;
 }
 
-/* Credentials, seccomp, timers: after this the puppets can do little more than run. */
+/* Registers of every thread; the stub is gone. From here the task only has to be let go. */
+static int load_registers(struct op *op, struct task *t)
+{
+	struct arena *a = op->arena;
+	uint64_t ip = puppet_find_syscall(t->pid);
+	long ret;
+
+	if (!ip)
+		return -1;
+	ret = trace_syscall(t->pid, t->vpid, ip, __NR_munmap, (uint64_t[6]){ a->base, a->len });
+	if (ret) {
+		errno = -ret;
+		pr_perror("Can't unmap criu's memory from task %d", t->vpid);
+		return -1;
+	}
+	for_each_thread (th, t)
+		if (core_restore_fpu_and_mask(op, th) || arch_restore_regs(th->tid, th->core))
+			return -1;
+	return 0;
+}
+
+static void detach(struct task *t)
+{
+	for_each_thread (th, t) {
+		if (ptrace(PTRACE_DETACH, th->tid, 0, 0))
+			pr_warn("Can't detach from task %d: %s", th->vtid, strerror(errno));
+		puppet_forget(th->puppet);
+		th->puppet = NULL;
+	}
+}
+
+/* A task in a job control stop is put into it while its parent can still be kept from noticing. */
+static int stop_now(struct task *t)
+{
+	struct proc_stat st = { 0 };
+	char path[64];
+
+	if (kill(t->pid, t->stop_signo)) {
+		pr_perror("Can't stop task %d", t->vpid);
+		return -1;
+	}
+	detach(t);
+	snprintf(path, sizeof(path), "/proc/%d/stat", t->pid);
+	for (int i = 0; i < 10000 && st.state != 'T'; i++) {
+		if (proc_read_stat(AT_FDCWD, path, &st))
+			return -1;
+		if (st.state != 'T')
+			usleep(100);
+	}
+	return t->parent ? tree_hide_stop(t->parent, t->vpid) : 0;
+}
+
+/*
+ * Timers, pending signals, credentials, seccomp, registers: after this a task can do no more for us. Children before parents, see
+ * stop_now().
+ */
 static int step_late(struct op *op)
 {
 	struct task *t;
 
-	for_each_live_task (t, op) {
+	TAILQ_FOREACH_REVERSE(t, &op->tasks, task_list, link)
+	{
+		if (!task_alive(t))
+			continue;
 		if (core_restore_late(op, t))
 			return -1;
 		if (t->mm->has_dumpable && (t->mm->dumpable == 0 || t->mm->dumpable == 1))
 			puppet_call(leader(t)->puppet, __NR_prctl, PR_SET_DUMPABLE, t->mm->dumpable,
 				    0, 0, 0);
-	}
-	return 0;
-}
-
-/* Registers of every thread; the stub is gone. From here the tasks only have to be let go. */
-static int step_registers(struct op *op)
-{
-	struct task *t;
-
-	for_each_live_task (t, op) {
-		struct arena *a = op->arena;
-		uint64_t ip = puppet_find_syscall(t->pid);
-		long ret;
-
-		if (!ip)
+		if (load_registers(op, t) ||
+		    (t->state == TASK_STOPPED && !opts.leave_stopped && stop_now(t)))
 			return -1;
-		ret = trace_syscall(t->pid, t->vpid, ip, __NR_munmap,
-				    (uint64_t[6]){ a->base, a->len });
-		if (ret) {
-			errno = -ret;
-			pr_perror("Can't unmap criu's memory from task %d", t->vpid);
-			return -1;
-		}
-		for_each_thread (th, t)
-			if (core_restore_fpu_and_mask(op, th) ||
-			    arch_restore_regs(th->tid, th->core))
-				return -1;
 	}
 	return 0;
 }
@@ -254,8 +289,7 @@ static const struct step restore_steps[] = {
 	{ "mm", step_memory, NULL },	       { "descriptors", step_files, NULL },
 	{ "threads", step_threads, NULL },     { "core", step_core, NULL },
 	{ "hand-over", step_hand_over, NULL }, { "late", step_late, NULL },
-	{ "registers", step_registers, NULL }, { "pidfile", step_pidfile, NULL },
-	{ "commit", step_commit, NULL },
+	{ "pidfile", step_pidfile, NULL },     { "commit", step_commit, NULL },
 };
 
 /* Everybody is let go at once. Nothing can fail any more that would leave a task half made. */
@@ -264,17 +298,12 @@ static void let_go(struct op *op)
 	struct task *t;
 
 	for_each_live_task (t, op) {
-		if (t->state == TASK_STOPPED || opts.leave_stopped)
-			kill(t->pid,
-			     t->stop_signo && !opts.leave_stopped ? t->stop_signo : SIGSTOP);
+		if (!leader(t)->puppet)
+			continue;
+		if (opts.leave_stopped)
+			kill(t->pid, SIGSTOP);
+		detach(t);
 	}
-	for_each_live_task (t, op)
-		for_each_thread (th, t) {
-			if (ptrace(PTRACE_DETACH, th->tid, 0, 0))
-				pr_warn("Can't detach from task %d: %s", th->vtid, strerror(errno));
-			puppet_forget(th->puppet);
-			th->puppet = NULL;
-		}
 }
 
 /* Without --restore-detached criu is the parent that waits for the end of the root task. */

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "proc/proc.h"
 #include "remote/arena.h"
 #include "remote/puppet.h"
 #include "remote/rseq.h"
@@ -141,9 +142,25 @@ unmap:
 	return NULL;
 }
 
+/* Is a signal waiting that the thread does not block? */
+static bool signal_waits(pid_t tid, uint64_t blocked)
+{
+	struct proc_status st;
+	char path[64];
+	uint64_t waiting;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	if (proc_read_status(AT_FDCWD, path, &st))
+		return true;
+	waiting = (st.sig_pnd | st.shd_pnd) & ~blocked;
+	proc_status_free(&st);
+	return waiting;
+}
+
 static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 {
 	struct puppet *p = xzalloc(sizeof(*p));
+	struct arch_regs hidden;
 
 	if (!p)
 		return NULL;
@@ -154,6 +171,9 @@ static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 		free(p);
 		return NULL;
 	}
+	hidden = p->saved;
+	if (arch_hide_eintr(&hidden) && !signal_waits(tid, p->saved_sigmask))
+		p->saved = hidden;
 	return p;
 }
 

@@ -220,6 +220,20 @@ int tree_make_threads(struct op *op)
 	return 0;
 }
 
+int tree_hide_stop(struct task *parent, pid_t vpid)
+{
+	struct puppet *p = leader(parent)->puppet;
+	uint64_t set = 1ULL << (SIGCHLD - 1);
+	struct timespec while_ = { 0, 100000000 };
+
+	/* the stop has been told of already, so the signal is there, unless the parent ignores it */
+	prog_reset(p);
+	prog_add(p, 0, __NR_rt_sigtimedwait, prog_buf(p, &set, 8), 0,
+		 prog_buf(p, &while_, sizeof(while_)), 8);
+	prog_add(p, 0, __NR_waitid, P_PID, vpid, 0, WSTOPPED | WNOHANG, 0);
+	return prog_run(p);
+}
+
 /* A SIGCHLD of a zombie or helper made by restore must not reach the parent: its pending signals are in its image. */
 static int swallow_sigchld(struct task *t)
 {
@@ -240,6 +254,9 @@ static int bury(struct task *t)
 	uint64_t none = 0;
 
 	prog_reset(p);
+	if (leader(t)->core->tc->comm)
+		prog_add(p, 0, __NR_prctl, PR_SET_NAME, prog_str(p, leader(t)->core->tc->comm), 0,
+			 0, 0);
 	if (signo) {
 		/* no core file of a puppet: RLIMIT_CORE */
 		uint64_t zero[2] = { 0, 0 };

@@ -17,6 +17,8 @@ int tree_set_groups(struct op *op);
 int tree_make_threads(struct op *op);
 /* Zombies end as they did. Their parents do not see a SIGCHLD that was not pending. */
 int tree_bury_zombies(struct op *op);
+/* PARENT's child VPID was just stopped by restore: PARENT, still a puppet, neither gets a SIGCHLD nor has it to wait for. */
+int tree_hide_stop(struct task *parent, pid_t vpid);
 /* Kills whatever exists of the tree. */
 void tree_kill(struct op *op);
 

@@ -211,7 +211,8 @@ int prctl_restore_late(struct part *w)
 
 	if (part_room(w, 1, 0))
 		return -1;
-	if (tc->has_pdeath_sig && tc->pdeath_sig)
+	/* the root's parent is criu, whose end means nothing to it */
+	if (tc->has_pdeath_sig && tc->pdeath_sig && w->th->task->parent)
 		prog_add(w->p, RC_STOP, __NR_prctl, PR_SET_PDEATHSIG, tc->pdeath_sig, 0, 0, 0);
 	return 0;
 }

@@ -154,3 +154,14 @@ void arch_rewind_syscall(pid_t tid, struct arch_regs *regs)
 	}
 	regs->r.rip -= sizeof(arch_syscall_insn);
 }
+
+bool arch_hide_eintr(struct arch_regs *regs)
+{
+	long nr = regs->r.orig_rax;
+
+	/* close() has closed, connect() goes on: calling them again is not the same */
+	if (nr < 0 || (long)regs->r.rax != -EINTR || nr == __NR_close || nr == __NR_connect)
+		return false;
+	regs->r.rax = -ERESTARTNOHAND;
+	return true;
+}

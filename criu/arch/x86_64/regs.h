@@ -36,6 +36,12 @@ extern const unsigned arch_syscall_insn_len;
  * is rewound so that it is made again (restart_syscall, which a fresh process cannot do, becomes the call itself).
  */
 void arch_rewind_syscall(pid_t tid, struct arch_regs *regs);
+/*
+ * dump: some system calls (epoll_wait, rt_sigtimedwait, those with a timeout on a socket) end with EINTR at any stop, signal(7).
+ * Where no signal is there to be delivered, the stop was ours: the registers are changed so that the kernel makes the call again, as if
+ * nothing had happened. True: changed.
+ */
+bool arch_hide_eintr(struct arch_regs *regs);
 /* dump: fills core->mtype and core->thread_info (general registers, FPU and XSAVE state, TLS). Frees with the core. -1 logged. */
 int arch_dump_thread(pid_t tid, const struct arch_regs *regs, CoreEntry *core);
 /* The field of CORE (whose thread_info is set) for the address of set_tid_address(2). */
