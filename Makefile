@@ -34,7 +34,7 @@ PB_O     := $(PB_C:.c=.o)
 
 ALL_C    := $(shell find criu -name '*.c' -not -path 'criu/arch/*') $(wildcard criu/arch/$(ARCH)/*.c)
 CRIT_C   := $(filter criu/crit/%,$(ALL_C))
-SHARED_C := $(filter criu/image/% criu/util/%,$(ALL_C))
+SHARED_C := $(filter criu/image/% criu/util/% criu/mem/pagemap.c,$(ALL_C))
 CRIU_C   := $(filter-out $(CRIT_C),$(ALL_C))
 CRIU_S   := $(wildcard criu/arch/$(ARCH)/*.S)
 obj       = $(patsubst %.S,$(B)/%.o,$(patsubst %.c,$(B)/%.o,$(1)))
