@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "util/action.h"
 #include "util/dirs.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -31,7 +32,7 @@ int status_ready(void)
 		return -1;
 	}
 	close_safe(&opts.status_fd);
-	return 0;
+	return action_run("status-ready", 0);
 }
 
 int server_ready(void)
