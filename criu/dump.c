@@ -236,6 +236,7 @@ int cmd_dump(void)
 		return 1;
 	ret = finish(&op);
 	files_free(&op);
+	seccomp_free(&op);
 	tasks_free(&op);
 	if (!ret)
 		pr_info("Dumping finished successfully");

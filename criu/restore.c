@@ -368,6 +368,7 @@ int cmd_restore(pid_t *root_pid)
 	close_safe(&lazy_sock);
 	mm_close_files(&op);
 	files_cleanup(&op);
+	seccomp_free(&op);
 	arena_free(op.arena);
 	if (stats_write(&op))
 		pr_warn("The tasks are restored, but the statistics could not be written");
