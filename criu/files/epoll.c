@@ -16,6 +16,7 @@
 
 #include "files/kinds.h"
 #include "remote/puppet.h"
+#include "util/io.h"
 #include "util/log.h"
 
 /* Where to look for targets again once all descriptors are known. */
@@ -204,23 +205,107 @@ static int register_by_guest(struct op *op, struct task *t, int fd, const Eventp
 	return prog_run(p);
 }
 
-static int epoll_finish(struct op *op, struct task *t, struct file *f, int fd)
+/* A one-shot registration that has fired waits for no event at all: EPOLL_CTL_ADD cannot say that. */
+static bool is_disarmed(const EventpollTfdEntry *e)
 {
-	EventpollFileEntry *e = f->entry->epfd;
-	struct puppet *p = leader(t)->puppet;
+	return e->events & EPOLLONESHOT && !(e->events & 0xffff) && !(e->events & EPOLLRDHUP);
+}
 
+/* Registers all of them by number; the disarmed ones, if DISARMED, for every event there is, otherwise the others. */
+static int register_all(const EventpollFileEntry *e, struct puppet *p, int fd, bool disarmed)
+{
 	prog_reset(p);
 	for (size_t i = 0; i < e->n_tfd; i++) {
-		if (e->tfd[i]->id)
+		EventpollTfdEntry any = *e->tfd[i];
+
+		if (any.id || is_disarmed(&any) != disarmed)
+			continue;
+		if (disarmed)
+			any.events |= EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP;
+		if (!prog_room(p, 1, 64)) {
+			if (prog_run(p))
+				return -1;
+			prog_reset(p);
+		}
+		add_registration(p, fd, &any);
+	}
+	return p->nr_calls ? prog_run(p) : 0;
+}
+
+/* Does criu's copy of the epoll descriptor wait for events of number TFD? */
+static bool is_armed_now(const char *fdinfo, uint32_t tfd)
+{
+	for (const char *s = fdinfo; s && *s; s = strchr(s, '\n'), s += s ? 1 : 0) {
+		unsigned number, events;
+
+		if (sscanf(s, "tfd: %u events: %x", &number, &events) == 2 && number == tfd)
+			return events & 0xffff;
+	}
+	return false;
+}
+
+static char *own_fdinfo(int fd)
+{
+	char path[32], *text;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	text = read_file_at(AT_FDCWD, path, NULL);
+	if (!text)
+		pr_perror("Can't read %s", path);
+	return text;
+}
+
+/* Those that did not fire keep the least that can be asked for: errors and hang-ups. */
+static int modify_unfired(struct file *f, struct puppet *p, int fd)
+{
+	EventpollFileEntry *e = f->entry->epfd;
+	cleanup_free char *fdinfo = own_fdinfo(f->fd);
+
+	if (!fdinfo)
+		return -1;
+	prog_reset(p);
+	for (size_t i = 0; i < e->n_tfd; i++) {
+		struct epoll_event ev = { .events = e->tfd[i]->events,
+					  .data.u64 = e->tfd[i]->data };
+
+		if (e->tfd[i]->id || !is_disarmed(e->tfd[i]) ||
+		    !is_armed_now(fdinfo, e->tfd[i]->tfd))
 			continue;
 		if (!prog_room(p, 1, 64)) {
 			if (prog_run(p))
 				return -1;
 			prog_reset(p);
 		}
-		add_registration(p, fd, e->tfd[i]);
+		prog_add(p, RC_STOP, __NR_epoll_ctl, fd, EPOLL_CTL_MOD, e->tfd[i]->tfd,
+			 prog_buf(p, &ev, sizeof(ev)));
 	}
-	if (p->nr_calls && prog_run(p))
+	return p->nr_calls ? prog_run(p) : 0;
+}
+
+/* Lets the disarmed ones fire: most descriptors are ready for something. */
+static int restore_disarmed(struct file *f, struct puppet *p, int fd)
+{
+	EventpollFileEntry *e = f->entry->epfd;
+	struct epoll_event got[64];
+	size_t nr = 0;
+
+	for (size_t i = 0; i < e->n_tfd; i++)
+		nr += !e->tfd[i]->id && is_disarmed(e->tfd[i]);
+	if (!nr)
+		return 0;
+	if (register_all(e, p, fd, true))
+		return -1;
+	while (epoll_wait(f->fd, got, ARRAY_SIZE(got), 0) > 0)
+		;
+	return modify_unfired(f, p, fd);
+}
+
+static int epoll_finish(struct op *op, struct task *t, struct file *f, int fd)
+{
+	EventpollFileEntry *e = f->entry->epfd;
+	struct puppet *p = leader(t)->puppet;
+
+	if (restore_disarmed(f, p, fd) || register_all(e, p, fd, false))
 		return -1;
 	for (size_t i = 0; i < e->n_tfd; i++)
 		if (e->tfd[i]->id && register_by_guest(op, t, fd, e->tfd[i]))

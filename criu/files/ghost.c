@@ -4,8 +4,8 @@
  * one that has other names, but not the one it was opened by, gets a temporary one beside it (--link-remap); files of
  * /proc/PID of a task that is gone cannot be had. remap-fpath.img says which files are such.
  *
- * At restore a ghost is made under its old name (or beside it, where that is taken), opened, and unlinked at once; every
- * description of it is opened through that descriptor.
+ * At restore a ghost is made beside its old name, opened, moved to its old name, and unlinked at once; every
+ * description of it is opened through that descriptor, and shows the old name.
  */
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -464,42 +464,66 @@ static int set_attributes(const GhostFileEntry *e, int fd)
 	return utimensat(AT_FDCWD, self, times, 0);
 }
 
-static int make_ghost(struct op *op, struct remap *r, const char *name)
+/*
+ * The object at TMP shall be known as NAME, and have no name. It is moved to NAME and unlinked; where NAME is taken by
+ * another file, the two change places, and that other is moved back over it, which unlinks it as well.
+ */
+static int unlink_as(const char *tmp, const char *name, bool is_dir)
 {
-	cleanup_free char *path = xstrdup(name);
-	int parents = make_parents(name), ret = -1;
+	int how = is_dir ? AT_REMOVEDIR : 0;
+
+	if (!renameat2(AT_FDCWD, tmp, AT_FDCWD, name, RENAME_NOREPLACE))
+		return unlinkat(AT_FDCWD, name, how);
+	if (errno != EEXIST || renameat2(AT_FDCWD, tmp, AT_FDCWD, name, RENAME_EXCHANGE))
+		return unlinkat(AT_FDCWD, tmp, how); /* it keeps the temporary name */
+	if (!rename(tmp, name))
+		return 0;
+	/* a directory and something else cannot replace each other */
+	return unlinkat(AT_FDCWD, name, how) || rename(tmp, name) ? -1 : 0;
+}
+
+static int fill_and_set(struct op *op, const struct remap *r, const char *path)
+{
 	cleanup_close int rw = -1;
 
-	if (!path)
-		return -1;
-	if (make_node(r->e, path) && errno == EEXIST) {
-		free(path);
-		path = xasprintf("%s.criu-ghost-%u", name, r->remap_id);
-		if (!path || make_node(r->e, path)) {
-			pr_perror("Can't make the unlinked file %s", path ?: name);
-			return -1;
-		}
-	} else if (access(path, F_OK) && !S_ISLNK(r->e->mode)) {
-		pr_perror("Can't make the unlinked file %s", path);
-		return -1;
-	}
-	r->fd = file_open_path(op, path, O_PATH | O_NOFOLLOW, 0);
-	if (r->fd < 0) {
-		pr_perror("Can't open the unlinked file %s", path);
-	} else if (S_ISREG(r->e->mode)) {
+	if (S_ISREG(r->e->mode)) {
 		rw = reopen_fd(r->fd, O_RDWR);
 		if (rw < 0)
 			pr_perror("Can't write the unlinked file %s", path);
-		ret = rw < 0 ? -1 : fill_ghost(op, r, rw, path);
-	} else {
-		ret = 0;
+		if (rw < 0 || fill_ghost(op, r, rw, path))
+			return -1;
 	}
-	if (!ret && set_attributes(r->e, r->fd)) {
-		pr_perror("Can't set owner, mode and times of the unlinked file %s", path);
+	if (!set_attributes(r->e, r->fd))
+		return 0;
+	pr_perror("Can't set owner, mode and times of the unlinked file %s", path);
+	return -1;
+}
+
+/* Makes what R means beside NAME, opens it, and takes its name away. */
+static int make_ghost(struct op *op, struct remap *r, const char *name, const char *linked_to)
+{
+	cleanup_free char *tmp = xasprintf("%s.criu-%d-%u", name, getpid(), r->orig_id);
+	int parents, ret = 0;
+
+	if (!tmp)
+		return -1;
+	parents = make_parents(name);
+	if (linked_to ? linkat(AT_FDCWD, linked_to, AT_FDCWD, tmp, 0) : make_node(r->e, tmp)) {
+		pr_perror("Can't make the unlinked file %s", name);
+		remove_parents(name, parents);
+		return -1;
+	}
+	r->fd = file_open_path(op, tmp, O_PATH | O_NOFOLLOW, 0);
+	if (r->fd < 0) {
+		pr_perror("Can't open the unlinked file %s", name);
 		ret = -1;
 	}
-	if (unlinkat(AT_FDCWD, path, S_ISDIR(r->e->mode) ? AT_REMOVEDIR : 0))
-		pr_perror("Can't unlink %s", path), ret = -1;
+	if (!ret && !linked_to)
+		ret = fill_and_set(op, r, name);
+	if (unlink_as(tmp, name, r->e && S_ISDIR(r->e->mode))) {
+		pr_perror("Can't unlink %s", name);
+		ret = -1;
+	}
 	remove_parents(name, parents);
 	return ret;
 }
@@ -508,21 +532,20 @@ int ghost_open(struct op *op, struct file *f, int *fd)
 {
 	struct ghosts *g = op->files->ghosts;
 	struct remap *r = remap_of(op, f->id), *first;
-	struct file *to;
+	const char *name = f->entry->reg->name, *linked_to = NULL;
 
-	for (first = g->r; first->remap_id != r->remap_id || first->type != r->type; first++)
+	/* one ghost may have been opened by several names; ghosts are one inode, names one directory entry each */
+	for (first = g->r; first->remap_id != r->remap_id || first->type != r->type ||
+			   (r->type == REMAP_TYPE__LINKED &&
+			    strcmp(file_by_id(op, first->orig_id)->entry->reg->name, name));
+	     first++)
 		;
-	if (first->fd < 0 && r->type == REMAP_TYPE__LINKED) {
-		to = file_by_id(op, r->remap_id);
-		first->fd = file_open_path(op, to->entry->reg->name, O_PATH | O_NOFOLLOW, 0);
-		if (first->fd < 0)
-			pr_perror("Can't open %s, the temporary name of %s", to->entry->reg->name,
-				  f->entry->reg->name);
-	} else if (first->fd < 0 && make_ghost(op, first, f->entry->reg->name)) {
+	if (r->type == REMAP_TYPE__LINKED)
+		linked_to = file_by_id(op, r->remap_id)->entry->reg->name;
+	if (first->fd < 0 && make_ghost(op, first, name, linked_to))
 		return -1;
-	}
 	*fd = first->fd;
-	return *fd < 0 ? -1 : 0;
+	return 0;
 }
 
 void ghosts_restored(struct op *op)

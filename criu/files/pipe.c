@@ -18,11 +18,16 @@
 #define PIPEFS_MAGIC 0x50495045
 #endif
 
+#define KERNEL_O_LARGEFILE 0100000 /* 0 in userspace's headers */
+
 /* One pipe or FIFO. */
 struct pipe {
 	uint32_t id;
 	bool fifo;
-	int fd; /* restore: FIFO: held open for both ways until the end; pipe: any end */
+	int fd; /* restore: FIFO: held open for both ways until the end; pipe: its reading end */
+	int write_fd; /* restore: pipe */
+	bool taken
+		[2]; /* restore: pipe: some file is this very end, not one opened later through /proc */
 	uint32_t size;
 	char *data; /* restore */
 	size_t len;
@@ -51,7 +56,7 @@ static struct pipe *pipe_of(struct pipes *ps, uint32_t id, bool fifo)
 			return &ps->v[i];
 	if (xgrow(&ps->v, &ps->cap, ps->nr, sizeof(*ps->v)))
 		return NULL;
-	ps->v[ps->nr] = (struct pipe){ .id = id, .fifo = fifo, .fd = -1 };
+	ps->v[ps->nr] = (struct pipe){ .id = id, .fifo = fifo, .fd = -1, .write_fd = -1 };
 	return &ps->v[ps->nr++];
 }
 
@@ -217,35 +222,39 @@ static int fill(struct pipe *pp, int fd)
 	return 0;
 }
 
-/* The pipe ID exists and is filled; any descriptor of it, the caller reopens it as needed. */
-static int pipe_base(struct op *op, uint32_t id)
+/* The pipe ID, made and filled at first use. NULL: logged. */
+static struct pipe *materialise(struct op *op, uint32_t id)
 {
 	struct pipe *pp = pipe_of(pipes(op), id, false);
 	int p[2];
 
 	if (!pp || pp->fd >= 0)
-		return pp ? pp->fd : -1;
+		return pp;
 	if (pipe2(p, O_CLOEXEC | O_NONBLOCK)) {
 		pr_perror("Can't make pipe %u", id);
-		return -1;
+		return NULL;
 	}
 	pp->fd = p[0];
-	if (fill(pp, p[1])) {
-		close(p[1]);
-		return -1;
-	}
-	close(p[1]);
-	return pp->fd;
+	pp->write_fd = p[1];
+	return fill(pp, p[1]) ? NULL : pp;
 }
 
+/* One description per end came from pipe(2); others were opened through /proc, which shows in O_LARGEFILE. */
 static int pipe_open(struct op *op, struct file *f)
 {
 	PipeEntry *e = f->entry->pipe;
-	int base = pipe_base(op, e->pipe_id);
+	struct pipe *pp = materialise(op, e->pipe_id);
+	int end = (e->flags & O_ACCMODE) == O_WRONLY;
 
-	if (base < 0)
+	if (!pp)
 		return -1;
-	f->fd = reopen_fd(base, (e->flags & ~O_ASYNC) | O_NONBLOCK);
+	if (!(e->flags & KERNEL_O_LARGEFILE) && !pp->taken[end] &&
+	    (e->flags & O_ACCMODE) != O_RDWR) {
+		pp->taken[end] = true;
+		f->fd = fcntl(end ? pp->write_fd : pp->fd, F_DUPFD_CLOEXEC, 0);
+	} else {
+		f->fd = reopen_fd(pp->fd, (e->flags & ~O_ASYNC) | O_NONBLOCK);
+	}
 	if (f->fd < 0) {
 		pr_perror("Can't open an end of pipe %u", e->pipe_id);
 		return -1;
@@ -294,6 +303,7 @@ static void pipes_free(struct op *op)
 		return;
 	for (size_t i = 0; i < ps->nr; i++) {
 		close_safe(&ps->v[i].fd);
+		close_safe(&ps->v[i].write_fd);
 		free(ps->v[i].data);
 	}
 	pipes_dump_all(op);

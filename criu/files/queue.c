@@ -90,7 +90,7 @@ static int write_packet(struct op *op, uint32_t id, const char *data, size_t len
 
 /* One packet, or one piece of a stream. 1: there was one, 0: no more, -1: logged. */
 static int dump_packet(struct op *op, const struct fd_probe *p, struct file *f, char *buf,
-		       size_t room, bool stream)
+		       size_t room, bool stream, bool end_is_zero)
 {
 	char control[CMSG_SPACE(MAX_RIGHTS * sizeof(int)) + 256];
 	struct iovec iov = { buf, room };
@@ -109,7 +109,8 @@ static int dump_packet(struct op *op, const struct fd_probe *p, struct file *f, 
 		pr_perror("Can't look at what waits in %s", probe_name(p));
 		return -1;
 	}
-	if (!n && stream)
+	/* the end of what a stream holds, or of a socket that was shut down: then 0 is no empty packet */
+	if (!n && end_is_zero)
 		return 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c && !ret; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
@@ -134,7 +135,7 @@ int queue_dump(struct op *op, const struct fd_probe *p, struct file *f, bool str
 	    sockopt_set(p->lfd, SOL_SOCKET, SO_PEEK_OFF, "SO_PEEK_OFF", off, p->link))
 		return -1;
 	do
-		ret = dump_packet(op, p, f, buf, room, stream);
+		ret = dump_packet(op, p, f, buf, room, stream, stream || f->entry->usk->shutdown);
 	while (ret > 0);
 	if (sockopt_set(p->lfd, SOL_SOCKET, SO_PEEK_OFF, "SO_PEEK_OFF", before, p->link))
 		return -1;

@@ -4,6 +4,7 @@
  * again at "now and that much", by the clock that criu sees.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
@@ -50,13 +51,27 @@ static int timerfd_dump(struct op *op, const struct fd_probe *p, struct file *f)
 	return 0;
 }
 
+static int expire(int fd, struct itimerspec *its)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	its->it_value.tv_nsec = 1;
+	if (timerfd_settime(fd, 0, its, NULL))
+		return -1;
+	return poll(&p, 1, 1000) == 1 ? 0 : -1;
+}
+
 static int set_timer(const TimerfdEntry *e, int fd)
 {
 	struct itimerspec its = { { e->isec, e->insec }, { e->vsec, e->vnsec } };
 	struct timespec now;
 
-	if (!e->vsec && !e->vnsec)
-		return 0; /* disarmed, or expired: then only ticks are left */
+	if (!e->vsec && !e->vnsec) {
+		/* disarmed, or expired. A periodic one that expired starts its next period when it is read: it has to expire again */
+		if (e->ticks && (e->isec || e->insec))
+			return expire(fd, &its);
+		return timerfd_settime(fd, 0, &its, NULL);
+	}
 	if (e->settime_flags & TFD_TIMER_ABSTIME) {
 		if (clock_gettime(e->clockid, &now))
 			return -1;

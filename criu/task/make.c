@@ -301,8 +301,6 @@ void tree_kill(struct op *op)
 {
 	struct task *t;
 
-	/* children whose parent dies come to us, so that we can see all of them end */
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for_each_task (t, op)
 		if (t->pid && (task_alive(t) || t->threads[0].puppet))
 			kill(t->pid, SIGKILL);
@@ -319,9 +317,4 @@ void tree_kill(struct op *op)
 				;
 		}
 	}
-	/* the first wait was the tracer's; the one that frees the pid is the parent's */
-	for_each_task (t, op)
-		if (t->pid)
-			waitpid(t->pid, NULL, __WALL);
-	prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
