@@ -189,6 +189,24 @@ int checkpoint_each(const struct checkpoint *ck, enum image_type type, unsigned 
 
 /* ---- VMAs ---- */
 
+int checkpoint_check_vmas(const MmEntry *mm, uint32_t pid)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < mm->n_vmas; i++) {
+		const VmaEntry *v = mm->vmas[i];
+
+		if (v->start < end || v->end <= v->start || (v->start | v->end) % PAGE_SIZE) {
+			pr_err("mm-%u.img: area 0x%" PRIx64 "-0x%" PRIx64
+			       " is empty, not of whole pages or out of order",
+			       pid, v->start, v->end);
+			return -1;
+		}
+		end = v->end;
+	}
+	return 0;
+}
+
 void vma_prot_text(const VmaEntry *v, char text[5])
 {
 	text[0] = v->prot & PROT_READ ? 'r' : '-';

@@ -53,6 +53,9 @@ bool checkpoint_is_alive(const CoreEntry *core); /* not a zombie: has memory, fi
 int checkpoint_each(const struct checkpoint *ck, enum image_type type, unsigned long id,
 		    int (*fn)(const ProtobufCMessage *entry, void *arg), void *arg);
 
+/* Are the areas of task PID whole pages, in order, apart from each other? -1: logged. */
+int checkpoint_check_vmas(const MmEntry *mm, uint32_t pid);
+
 /* What a file is, for people: "/bin/sh", "pipe[123]", "tcp 10.0.0.1:80 -> ...". A fresh string; NULL: out of memory. */
 char *file_describe(const FileEntry *e);
 /* The short name of a file's type: "REG", "PIPE". */

@@ -16,6 +16,7 @@ static const struct {
 	{ "encode", cmd_encode, "[-i IN] [-o OUT]", "JSON as an image" },
 	{ "show", cmd_show, "[--nopl] [IN]", "an image in readable form" },
 	{ "x", cmd_x, "DIR ps|fds|mems|rss", "look around in a checkpoint" },
+	{ "core-dump", cmd_core_dump, "DIR OUT", "core files for a debugger" },
 	{ "make-lazy", cmd_make_lazy, "DIR OUT",
 	  "split a checkpoint: OUT without the pages that can come later" },
 	{ "info", cmd_info, "[IN]", "what an image is and how many entries it has" },

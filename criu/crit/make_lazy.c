@@ -167,24 +167,6 @@ static int split_run(struct job *job, struct rewrite *w, const struct pagemap *p
 	return 0;
 }
 
-static int check_vmas(const MmEntry *mm, uint32_t pid)
-{
-	uint64_t end = 0;
-
-	for (size_t i = 0; i < mm->n_vmas; i++) {
-		const VmaEntry *v = mm->vmas[i];
-
-		if (v->start < end || v->end <= v->start || (v->start | v->end) % PAGE_SIZE) {
-			pr_err("mm-%u.img: area 0x%" PRIx64 "-0x%" PRIx64
-			       " is empty, not of whole pages or out of order",
-			       pid, v->start, v->end);
-			return -1;
-		}
-		end = v->end;
-	}
-	return 0;
-}
-
 static int read_pages_id(struct job *job, enum image_type type, unsigned long id,
 			 uint32_t *pages_id)
 {
@@ -249,7 +231,7 @@ static int split_memory(struct job *job, uint32_t pid)
 		pr_err("pagemap-%u.img: pages of task %u stayed on their source (dump "
 		       "--lazy-pages): only a full checkpoint can be split",
 		       pid, pid);
-	else if (mm && !check_vmas(mm, pid))
+	else if (mm && !checkpoint_check_vmas(mm, pid))
 		ret = rewrite_pagemap(job, IMG_PAGEMAP, pid, pm, mm);
 	if (mm)
 		mm_entry__free_unpacked(mm, NULL);

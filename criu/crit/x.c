@@ -21,9 +21,9 @@ static int show_task(const struct checkpoint *ck, const PstreeEntry *t, unsigned
 		return -1;
 	printf("%7u%7u%7u   %*s%s%s\n", t->pid, t->pgid, t->sid, (int)depth * 4, "",
 	       core->tc ? core->tc->comm : "?",
-	       !checkpoint_is_alive(core)			      ? " <defunct>" :
-	       core->tc && core->tc->task_state == 3 ? " <stopped>" :
-						       "");
+	       !checkpoint_is_alive(core)	       ? " <defunct>"
+	       : core->tc && core->tc->task_state == 3 ? " <stopped>"
+						       : "");
 	core_entry__free_unpacked(core, NULL);
 	return 0;
 }
@@ -116,8 +116,7 @@ static int task_mems(struct checkpoint *ck, uint32_t pid)
 		return -1;
 	printf("%u\n", pid);
 	if (checkpoint_file(ck, mm->exe_file_id)) {
-		cleanup_free char *exe =
-			file_describe(checkpoint_file(ck, mm->exe_file_id));
+		cleanup_free char *exe = file_describe(checkpoint_file(ck, mm->exe_file_id));
 
 		printf("\t%-36s%s\n", "exe", exe ?: "");
 	}
