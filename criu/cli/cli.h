@@ -90,6 +90,8 @@ void opts_init(void);
 int opts_parse(int argc, char **argv);
 /* The same checks for options that came by RPC. */
 int opts_check(const struct command *c);
+/* Nothing has been set yet (part of opts_init()). */
+void opts_forget(void);
 /* One option by its long name (config files, RPC). ORIGIN names the place in messages. VALUE may be NULL. */
 int opts_set(const char *name, const char *value, const char *origin);
 /* config.c: one file, its options go through opts_set(). MUST_EXIST false: a missing file is fine. */

@@ -46,6 +46,8 @@ int dirs_open(enum dir_need need)
 
 	log_level = opts.verbosity;
 	raise_nofile();
+	close_safe(&dirs.images); /* of an RPC request before this one */
+	close_safe(&dirs.work);
 	dirs.images = open_dir(images, "images", need == DIRS_WRITE);
 	if (dirs.images < 0)
 		return -1;

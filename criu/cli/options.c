@@ -29,6 +29,7 @@ void opts_init(void)
 		.reconnect_timeout_s = 0,
 	};
 	cli = (struct cli_opts){ 0 };
+	opts_forget();
 }
 
 struct choice {
@@ -243,7 +244,7 @@ const struct opt_def opt_table[] = {
 	TITLE("Memory"),
 	FLAG("lazy-pages", 0, lazy_pages, C_DUMP | C_RESTORE | C_SERVER, "dump: keep the pages and serve them; restore: let lazy-pages bring them; page-server: serve images to lazy-pages"),
 	FLAG("page-server", 0, page_server, C_DUMP | C_PRE_DUMP | C_LAZY, "send pages to (dump), fetch them from (lazy-pages) the server at --address and --port"),
-	STR("address", 0, address, C_WIRE, "ADDRESS", "where to listen (default: every address) or to connect"),
+	STR("address", 0, address, C_WIRE | C_SERVICE, "ADDRESS", "where to listen (default: every address) or to connect"),
 	NUM("port", 0, port, C_WIRE, "PORT", 0, 65535, "the server's TCP port (0: the kernel picks, and it is printed)"),
 	FD("ps-socket", ps_socket, C_WIRE, "use this connected socket as the page server's"),
 	FD("status-fd", status_fd, C_DUMP | C_LAZY | C_SERVER | C_SERVICE, "write a zero byte there when ready to serve"),

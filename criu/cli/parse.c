@@ -15,6 +15,11 @@ static struct {
 	bool on, by_hand; /* by_hand: command line or RPC, not a config file */
 } seen[MAX_OPTS];
 
+void opts_forget(void)
+{
+	memset(seen, 0, sizeof(seen));
+}
+
 int opt_list_add(struct opt_list *l, const char *value)
 {
 	if (xgrow(&l->v, &l->cap, l->nr, sizeof(*l->v)))

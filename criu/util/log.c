@@ -59,6 +59,11 @@ const char *log_first_error(void)
 	return nr_errors ? first : NULL;
 }
 
+void log_forget_errors(void)
+{
+	nr_errors = 0;
+}
+
 void log_finish(int failed)
 {
 	unsigned i = nr_errors > KEPT ? nr_errors - KEPT : 0;
@@ -74,7 +79,7 @@ void log_print(enum log_level level, const char *fmt, ...)
 	static const char *const names[] = { "", "Error: ", "Warning: ", "", "" };
 	int saved_errno = errno;
 	char line[LINE_MAX_LEN];
-	size_t head = 0, len;
+	size_t head = 0, text, len;
 	va_list ap;
 
 	if (log_level >= LOG_INFO) {
@@ -88,6 +93,7 @@ void log_print(enum log_level level, const char *fmt, ...)
 	if (with_pid)
 		head += snprintf(line + head, sizeof(line) - head, "%6d: ", getpid());
 	len = head + snprintf(line + head, sizeof(line) - head, "%s", names[level]);
+	text = len;
 	va_start(ap, fmt);
 	errno = saved_errno; /* %m */
 	len += vsnprintf(line + len, sizeof(line) - len, fmt, ap);
@@ -99,8 +105,10 @@ void log_print(enum log_level level, const char *fmt, ...)
 	line[len] = 0;
 
 	if (level == LOG_ERROR) {
-		if (!nr_errors)
-			memcpy(first, line, len); /* the newline becomes the terminator */
+		if (!nr_errors) { /* without time, "Error: " and newline */
+			memcpy(first, line + text, len - text);
+			first[len - text - 1] = 0;
+		}
 		memcpy(kept[nr_errors++ % KEPT], line, len + 1);
 	}
 	if (log_level >= level) {

@@ -31,6 +31,8 @@ void log_set_pid(int on);
 void log_finish(int failed);
 /* The first error line of this run, or NULL: goes into RPC answers (cr_errmsg). */
 const char *log_first_error(void);
+/* A new request begins: earlier errors are none of its own. */
+void log_forget_errors(void);
 
 void log_print(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
