@@ -20,6 +20,7 @@
 #include "stories.h"
 #include "task/core.h"
 #include "task/pstree.h"
+#include "util/action.h"
 #include "util/dirs.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -42,6 +43,16 @@ static void undo_options(struct op *op)
 	if (opts.page_server)
 		sink_disconnect(true);
 	files_free(op);
+}
+
+static int step_pre_dump_action(struct op *op)
+{
+	return action_run("pre-dump", opts.pid);
+}
+
+static int step_post_dump_action(struct op *op)
+{
+	return action_run("post-dump", opts.pid);
 }
 
 static uint64_t frozen_at;
@@ -69,6 +80,7 @@ static int step_collect(struct op *op)
 {
 	struct task *t;
 
+	inventory_remove(op); /* an older checkpoint here is about to be overwritten */
 	if (pstree_check(op) || ids_dump(op) || timens_dump(op))
 		return -1;
 	for_each_live_task (t, op)
@@ -148,6 +160,7 @@ static int step_flush(struct op *op)
 
 static const struct step dump_steps[] = {
 	{ "options", step_options, undo_options },
+	{ "pre-dump-action", step_pre_dump_action, NULL },
 	{ "freeze", step_freeze, undo_freeze },
 	{ "collect", step_collect, NULL },
 	{ "infect", step_infect, undo_infect },
@@ -155,7 +168,8 @@ static const struct step dump_steps[] = {
 	{ "files", files_dump, NULL },
 	{ "memory", step_memory, NULL },
 	{ "flush", step_flush, NULL },
-	{ "inventory", inventory_write, NULL },
+	{ "inventory", inventory_write, inventory_remove },
+	{ "post-dump-action", step_post_dump_action, NULL },
 };
 
 /* With --lazy-pages the frozen tasks are the store of their pages: served until the other side has all it needs. */
@@ -195,6 +209,7 @@ static int finish(struct op *op)
 		if (ret && !out.committed) {
 			pr_err("The pages were not fetched: the tasks go on here as if nothing had "
 			       "happened");
+			inventory_remove(op);
 			cure(op);
 			thaw_tree(op, false);
 			return -1;
@@ -221,6 +236,7 @@ int cmd_dump(void)
 		return 1;
 	ret = finish(&op);
 	files_free(&op);
+	seccomp_free(&op);
 	tasks_free(&op);
 	if (!ret)
 		pr_info("Dumping finished successfully");

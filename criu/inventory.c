@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "image/image.h"
 #include "inventory.pb-c.h"
@@ -44,6 +45,12 @@ int inventory_write(struct op *op)
 	e.plugins_entry = &plugins;
 	e.dump_criu_run_id = id;
 	return image_write_one(op->images, IMG_INVENTORY, 0, &e.base);
+}
+
+void inventory_remove(struct op *op)
+{
+	if (unlinkat(op->images, "inventory.img", 0) && errno != ENOENT)
+		pr_warn("Can't remove inventory.img: %s", strerror(errno));
 }
 
 int inventory_check(struct op *op)

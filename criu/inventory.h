@@ -8,6 +8,8 @@
 #include "op.h"
 
 int inventory_write(struct op *op);
+/* The directory is no checkpoint any more. */
+void inventory_remove(struct op *op);
 /* A version or a missing property that this program cannot restore: -1 logged. */
 int inventory_check(struct op *op);
 /* dump: the monotonic and boot time clocks as the tasks see them, into timens-0.img. */

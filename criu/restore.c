@@ -30,6 +30,7 @@
 #include "task/core.h"
 #include "task/make.h"
 #include "task/pstree.h"
+#include "util/action.h"
 #include "util/dirs.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -278,18 +279,49 @@ static int step_late(struct op *op)
 	return 0;
 }
 
+static bool pidfile_written;
+
 static int step_pidfile(struct op *op)
 {
-	return write_pidfile(op->root->pid);
+	if (write_pidfile(op->root->pid))
+		return -1;
+	pidfile_written = true;
+	return 0;
+}
+
+static void undo_pidfile(struct op *op)
+{
+	if (opts.pidfile && pidfile_written)
+		unlinkat(op->work, opts.pidfile, 0);
+}
+
+static int step_pre_restore_action(struct op *op)
+{
+	return action_run("pre-restore", 0);
+}
+
+static int step_post_restore_action(struct op *op)
+{
+	return action_run("post-restore", op->root->pid) || action_run("pre-resume", op->root->pid)
+		       ? -1
+		       : 0;
 }
 
 static const struct step restore_steps[] = {
-	{ "read", step_read, undo_read },      { "lazy", step_lazy, undo_lazy },
-	{ "open", step_open, NULL },	       { "tree", step_tree, undo_tree },
-	{ "mm", step_memory, NULL },	       { "descriptors", step_files, NULL },
-	{ "threads", step_threads, NULL },     { "core", step_core, NULL },
-	{ "hand-over", step_hand_over, NULL }, { "late", step_late, NULL },
-	{ "pidfile", step_pidfile, NULL },     { "commit", step_commit, NULL },
+	{ "read", step_read, undo_read },
+	{ "lazy", step_lazy, undo_lazy },
+	{ "open", step_open, NULL },
+	{ "pre-restore-action", step_pre_restore_action, NULL },
+	{ "tree", step_tree, undo_tree },
+	{ "mm", step_memory, NULL },
+	{ "descriptors", step_files, NULL },
+	{ "threads", step_threads, NULL },
+	{ "core", step_core, NULL },
+	{ "hand-over", step_hand_over, NULL },
+	{ "late", step_late, NULL },
+	{ "pidfile", step_pidfile, undo_pidfile },
+	{ "post-restore-action", step_post_restore_action, NULL },
+	{ "commit", step_commit, NULL },
 };
 
 /* Everybody is let go at once. Nothing can fail any more that would leave a task half made. */
@@ -331,9 +363,12 @@ int cmd_restore(pid_t *root_pid)
 	op.stats.restore_us = now_us() - start;
 	pid = op.root->pid;
 	let_go(&op);
+	if (action_run("post-resume", pid))
+		pr_warn("The tasks run, but the action script failed at post-resume");
 	close_safe(&lazy_sock);
 	mm_close_files(&op);
 	files_cleanup(&op);
+	seccomp_free(&op);
 	arena_free(op.arena);
 	if (stats_write(&op))
 		pr_warn("The tasks are restored, but the statistics could not be written");

@@ -5,7 +5,10 @@
 
 #include "cli/cli.h"
 #include "cpuinfo.h"
+#include "image/image.h"
+#include "inventory.pb-c.h"
 #include "stories.h"
+#include "util/dirs.h"
 #include "util/log.h"
 
 static int dump(void)
@@ -31,12 +34,23 @@ static int restore(void)
 	return 1;
 }
 
+/* Without a checkpoint the daemon would wait for a restore that can't come. */
+static int lazy_pages(void)
+{
+	InventoryEntry *e;
+
+	if (image_read_one(dirs.images, IMG_INVENTORY, 0, (ProtobufCMessage **)&e))
+		return 1;
+	inventory_entry__free_unpacked(e, NULL);
+	return cmd_lazy_pages();
+}
+
 /* clang-format off */
 const struct command commands[] = {
 	{ "dump", C_DUMP, DIRS_WRITE, NULL, "checkpoint a tree of tasks, which end by it unless told otherwise", dump },
 	{ "pre-dump", C_PRE_DUMP, DIRS_WRITE, NULL, "save memory while the tasks run on, and track what they write", cmd_pre_dump },
 	{ "restore", C_RESTORE, DIRS_READ, "[--exec-cmd -- COMMAND]", "rebuild the tree", restore },
-	{ "lazy-pages", C_LAZY, DIRS_READ, NULL, "bring a restored tree its memory on demand", cmd_lazy_pages },
+	{ "lazy-pages", C_LAZY, DIRS_READ, NULL, "bring a restored tree its memory on demand", lazy_pages },
 	{ "page-server", C_SERVER, DIRS_READ, NULL, "receive pages of a dump into images; with --lazy-pages serve images", cmd_page_server },
 	{ "check", C_CHECK, DIRS_NONE, NULL, "can this kernel do it?", cmd_check },
 	{ "dedup", C_DEDUP, DIRS_WRITE, NULL, "punch pages out of parent images that a child image replaced", cmd_dedup },

@@ -13,6 +13,15 @@
 
 struct dirs dirs = { -1, -1 };
 
+/* Permission bits do not tell: root passes them, and /proc has them. */
+static int try_to_write(int dir)
+{
+	static const char name[] = ".criu-can-write";
+	cleanup_close int fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -1 : unlinkat(dir, name, 0);
+}
+
 static int open_dir(const char *path, const char *what, bool writable)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -21,7 +30,7 @@ static int open_dir(const char *path, const char *what, bool writable)
 		pr_perror("Can't open the %s directory %s", what, path);
 		return -1;
 	}
-	if (writable && faccessat(fd, ".", W_OK | X_OK, AT_EACCESS)) {
+	if (writable && try_to_write(fd)) {
 		pr_perror("Can't write to the %s directory %s", what, path);
 		close(fd);
 		return -1;

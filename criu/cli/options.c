@@ -203,6 +203,7 @@ static int parse_cpu_cap(const struct opt_def *d, const char *value, bool negate
 static const char no_cgroups[] = "tasks are restored into the cgroups of criu itself";
 static const char no_tcp[] = "the state of established connections is not saved; --tcp-close restores them closed";
 static const char no_lsm[] = "profiles of security modules are not restored";
+static const char no_chains[] = "there is no pre-dump yet";
 static const char no_ns[] = "tasks in namespaces of their own are not restored yet";
 
 const struct opt_def opt_table[] = {
@@ -249,9 +250,9 @@ const struct opt_def opt_table[] = {
 	FD("ps-socket", ps_socket, C_WIRE, "use this connected socket as the page server's"),
 	FD("status-fd", status_fd, C_DUMP | C_LAZY | C_SERVER | C_SERVICE, "write a zero byte there when ready to serve"),
 	FLAG("daemon", 0, daemon_mode, C_LAZY | C_SERVER | C_SERVICE, "go to the background when ready"),
-	STR("prev-images-dir", 0, prev_images_dir, C_ANY_DUMP | C_SERVER, "DIR", "images of the dump before this one, relative to the images directory"),
-	FLAG("track-mem", 0, track_mem, C_ANY_DUMP | C_SERVER, "track which pages are written, for the next dump"),
-	CALL("pre-dump-mode", 0, pre_dump_mode, C_PRE_DUMP, "MODE", parse_pre_dump_mode, "splice (default) or read"),
+	STR("prev-images-dir", 0, prev_images_dir, C_ANY_DUMP | C_SERVER, "DIR", "images of the dump before this one, relative to the images directory", NOT(no_chains)),
+	FLAG("track-mem", 0, track_mem, C_ANY_DUMP | C_SERVER, "track which pages are written, for the next dump", NOT(no_chains)),
+	CALL("pre-dump-mode", 0, pre_dump_mode, C_PRE_DUMP, "MODE", parse_pre_dump_mode, "splice (default) or read", NOT(no_chains)),
 	FLAG("auto-dedup", 0, auto_dedup, C_DUMP | C_PRE_DUMP | C_RESTORE | C_SERVER, "punch pages out of older images as soon as they are replaced or restored", NOT("nothing is punched out of images yet")),
 	CALL("compress", 0, compress, C_LAZY, "lz4|zstd", parse_compress, "compress the pages on the wire", NOT("pages travel as they are")),
 	STR("report", 0, report, C_LAZY, "FILE.html", "write a page with a picture of the migration", NOT("not written yet")),
@@ -292,7 +293,7 @@ const struct opt_def opt_table[] = {
 	STR("tls-cacrl", 0, tls_cacrl, C_WIRE, "FILE", "certificates that were revoked"),
 	STR("tls-cert", 0, tls_cert, C_WIRE, "FILE", "this side's certificate"),
 	STR("tls-key", 0, tls_key, C_WIRE, "FILE", "and its key"),
-	FLAG("tls-no-cn-verify", 0, tls_no_cn_verify, C_WIRE, "do not compare the certificate's name"),
+	FLAG("tls-no-cn-verify", 0, tls_no_cn_verify, C_WIRE, "do not compare the certificate's name", NOT("connections are plain; tunnel them")),
 	FLAG("tls-psk", 0, tls_psk, C_WIRE, "encrypt with a key that dump puts into the images directory", NOT("connections are plain; tunnel them")),
 
 	TITLE("check"),

@@ -50,7 +50,11 @@ static int forked(struct lazyd *d, struct space *sp, int uffd)
 	pr_debug("task %d forked, its child lacks %" PRIu64 " pages", sp->pid, child->nr_left);
 	d->nr_spaces++;
 	d->nr_left += child->nr_left;
-	return watch(d, uffd, WATCH_SPACE, child);
+	if (watch(d, uffd, WATCH_SPACE, child))
+		return -1;
+	if (!child->nr_left && d->finished)
+		space_ended(d, child);
+	return 0;
 }
 
 static int changed(struct lazyd *d, struct space *sp, const struct uffd_msg *m)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The lazy-pages daemon inside: one thread and one epoll loop own all userfaultfds and all state, so that there is nothing to lock.
- * daemon.c: the command, the loop, restore's hand-over. events.c: what the kernel says about the address spaces. place.c: pages that arrived go where they
- * belong. local.c: pages from images. remote.c: pages from a page server. stats.c: what it cost.
+ * The lazy-pages daemon inside. Two threads: the main one has the epoll loop, answers faults and follows the tasks' changes; the bulk thread
+ * brings what nobody has asked for yet. All state is under one lock that inherits priority: taken once per slice of
+ * pages, never held while waiting for the network or a disk.
+ *
+ * daemon.c: the command, the loop. restoring.c: restore's hand-over. bulk.c: the bulk thread. events.c: what the kernel says about the address spaces.
+ * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: pages from a page server. stats.c: what it cost.
  */
 #ifndef CRIU_LAZY_LAZYD_H
 #define CRIU_LAZY_LAZYD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,7 +23,7 @@ enum watch_kind {
 	WATCH_SIGNALS,
 	WATCH_SPACE,
 	WATCH_URGENT,
-	WATCH_BULK
+	WATCH_WAKE
 };
 
 /* Why a page came. */
@@ -47,6 +51,10 @@ struct lazy_stats {
 
 struct remote;
 struct lazyd {
+	pthread_mutex_t lock; /* everything below */
+	pthread_t bulk;	      /* valid where bulk_runs */
+	bool bulk_runs, bulk_stop, failed;
+	int wake; /* eventfd: the bulk thread has something for the main thread to see */
 	int epoll, listener, restore, signals;
 	TAILQ_HEAD(, object) objects;
 	unsigned nr_spaces;   /* with something left to fill, or before restore has finished */
@@ -59,7 +67,8 @@ struct lazyd {
 	struct remote *remote; /* NULL: local images */
 	struct object *cursor; /* local: where the background goes on */
 	uint64_t cursor_page;
-	char *buf; /* SLICE bytes */
+	char *buf,
+		*bulk_buf; /* SLICE bytes for the main thread, PS_BATCH pages for the bulk thread */
 	struct lazy_stats st;
 };
 
@@ -75,6 +84,17 @@ void space_ended(
 	struct lazyd *d,
 	struct space *sp); /* nothing left to fill: its uffd is closed now, the rest later */
 
+void unwatch(struct lazyd *d, int *fd); /* closes it too */
+
+/* ---- restoring.c ---- */
+int restore_accept(struct lazyd *d);
+int restore_message(struct lazyd *d);
+int restore_answer(struct lazyd *d); /* the source has agreed: restore may let the tasks run */
+
+/* ---- bulk.c ---- */
+int bulk_start(struct lazyd *d);
+void bulk_end(struct lazyd *d); /* called with the lock */
+
 /* ---- events.c ---- */
 /* Reads all messages of SP: changes of its mappings take effect, faults go to the queue. 1: something was read, 0: nothing, -1 logged */
 int events_read(struct lazyd *d, struct space *sp);
@@ -88,7 +108,7 @@ int place_pages(struct lazyd *d, struct object *obj, uint64_t src, const void *d
 
 /* ---- local.c ---- */
 int local_fault(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages);
-/* The next stretch of what is missing. 1: did something, 0: nothing is missing, -1 logged */
+/* The next slice of what is missing. 1: did something, 0: nothing is missing, -1 logged. Called with the lock, which is let go while reading. */
 int local_background(struct lazyd *d);
 
 /* ---- remote.c ---- */
@@ -103,10 +123,13 @@ void remote_unwant(struct lazyd *d, struct object *obj, uint64_t src, uint64_t n
 int remote_commit(struct lazyd *d);
 /* Begins to fetch what is left. */
 int remote_start(struct lazyd *d);
-/* Reads what there is on the urgent or the bulk connection. -1 logged. */
+/* Reads what there is on the urgent connection. -1 logged. */
 int remote_urgent(struct lazyd *d);
+bool remote_has_bulk(const struct lazyd *d);
+/* Waits for the next slice of the bulk connection and places it. Called with the lock, which is let go while waiting. -1 logged. */
 int remote_bulk(struct lazyd *d);
-bool remote_waiting(struct lazyd *d); /* answers to faults are under way */
+void remote_stop_bulk(struct lazyd *d); /* makes remote_bulk() return */
+bool remote_waiting(struct lazyd *d);	/* answers to faults are under way */
 /* Everything is in place: tells the server. */
 int remote_close(struct lazyd *d, bool failed);
 

@@ -4,19 +4,23 @@
 #include "mem/source.h"
 #include "util/xmalloc.h"
 
-static int fetch(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr, enum arrival why)
+static int fetch(struct object *obj, uint64_t src, uint64_t nr, char *buf)
 {
 	struct page_source source = { .dst_id = obj->dst_id, .pm = obj->pm, .mem = -1 };
 
-	if (source_read(&source, src, nr, d->buf))
-		return -1;
-	d->st.bytes += nr * PAGE_SIZE;
-	return place_pages(d, obj, src, d->buf, nr, why);
+	return source_read(&source, src, nr, buf);
 }
 
 int local_fault(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
 {
-	return fetch(d, obj, src, min(nr_pages, (uint64_t)SLICE_PAGES), BY_FAULT);
+	uint64_t left, nr = min(nr_pages, (uint64_t)SLICE_PAGES);
+
+	if (fetch(obj, src, nr, d->buf))
+		return -1;
+	d->st.bytes += nr * PAGE_SIZE;
+	d->cursor = obj;
+	d->cursor_page = object_page(obj, src, &left) + nr;
+	return place_pages(d, obj, src, d->buf, nr, BY_FAULT);
 }
 
 /* The first page at or after PAGE that some space of OBJ lacks; *NR: how many of them follow each other. */
@@ -37,27 +41,42 @@ static uint64_t next_missing(struct object *obj, uint64_t page, uint64_t *nr)
 	return best;
 }
 
-int local_background(struct lazyd *d)
+/* Moves the cursor to the next slice to bring: *SRC, *NR. False: nothing is missing. */
+static bool next_slice(struct lazyd *d, uint64_t *src, uint64_t *nr)
 {
 	struct object *start = d->cursor ?: TAILQ_FIRST(&d->objects);
-	uint64_t nr = 0, left, src;
+	uint64_t left;
 
 	d->cursor = start;
 	if (!start)
-		return 0;
-	d->cursor_page = next_missing(start, d->cursor_page, &nr);
-	while (!nr) {
+		return false;
+	d->cursor_page = next_missing(start, d->cursor_page, nr);
+	while (!*nr) {
 		d->cursor = TAILQ_NEXT(d->cursor, link) ?: TAILQ_FIRST(&d->objects);
-		d->cursor_page = next_missing(d->cursor, 0, &nr);
+		d->cursor_page = next_missing(d->cursor, 0, nr);
 		if (d->cursor == start)
 			break;
 	}
-	if (!nr)
+	if (!*nr)
+		return false;
+	*src = object_src(d->cursor, d->cursor_page, &left);
+	*nr = min(*nr, left);
+	d->cursor_page += *nr;
+	return true;
+}
+
+int local_background(struct lazyd *d)
+{
+	struct object *obj;
+	uint64_t nr = 0, src;
+	int ret;
+
+	if (!next_slice(d, &src, &nr))
 		return 0;
-	src = object_src(d->cursor, d->cursor_page, &left);
-	nr = min(nr, left);
-	if (fetch(d, d->cursor, src, nr, BY_PUSH))
-		return -1;
-	d->cursor_page += nr;
-	return 1;
+	obj = d->cursor;
+	pthread_mutex_unlock(&d->lock);
+	ret = fetch(obj, src, nr, d->bulk_buf);
+	pthread_mutex_lock(&d->lock);
+	d->st.bytes += nr * PAGE_SIZE;
+	return ret || place_pages(d, obj, src, d->bulk_buf, nr, BY_PUSH) ? -1 : 1;
 }

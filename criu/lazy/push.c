@@ -115,23 +115,33 @@ static bool seek(struct session *ss)
 	return ss->cursor_page < w->source->nr_pages;
 }
 
-/* Takes the next stretch of up to MAX pages out of what is wanted. 0: nothing is. */
-static uint64_t pick(struct session *ss, uint64_t max, struct page_source **s, uint64_t *vaddr)
+/*
+ * Takes up to MAX pages of one object out of what is wanted, in as many runs as it needs: random faults leave holes, and small messages would cost
+ * more than their pages. Returns the number of runs, 0: nothing is wanted.
+ */
+static unsigned pick(struct session *ss, uint64_t max, struct page_source **s,
+		     struct source_run *runs)
 {
-	uint64_t left, nr = 0;
+	unsigned nr_runs = 0;
+	struct want *w = NULL;
 
 	pthread_mutex_lock(&ss->lock);
-	if (seek(ss)) {
-		*s = ss->cursor->source;
-		*vaddr = source_vaddr(*s, ss->cursor_page, &left);
-		max = min(max, left);
-		while (nr < max && want_bit(ss->cursor, ss->cursor_page + nr))
+	while (max && seek(ss) && (!w || w == ss->cursor)) {
+		uint64_t left, nr = 0, page = ss->cursor_page;
+
+		w = ss->cursor;
+		runs[nr_runs].vaddr = source_vaddr(w->source, page, &left);
+		left = min(max, left);
+		while (nr < left && want_bit(w, page + nr))
 			nr++;
-		set_bits(ss->cursor, ss->cursor_page, nr, false);
+		set_bits(w, page, nr, false);
 		ss->cursor_page += nr;
+		runs[nr_runs++].nr_pages = nr;
+		max -= nr;
 	}
 	pthread_mutex_unlock(&ss->lock);
-	return nr;
+	*s = w ? w->source : NULL;
+	return nr_runs;
 }
 
 void push_skip(struct session *ss, struct page_source *s, uint64_t page, uint64_t nr_pages)
@@ -276,47 +286,65 @@ static int listen_to_client(struct pusher *p, bool block)
 
 /* ---- pushing ---- */
 
-/* DATA for what is not zeros, ZERO for what is. */
-static int send_pages(struct conn *c, uint64_t dst_id, uint64_t vaddr, char *buf, uint64_t nr_pages)
+/* The batch as it goes out: its table, in which stretches of zeros are runs of their own, and the rest of the pages. */
+struct batch {
+	struct ps_msg m;
+	struct ps_run table[PS_BATCH];
+	struct iovec iov[PS_BATCH + 1];
+	unsigned nr_iov;
+};
+
+static void batch_add(struct batch *b, uint64_t vaddr, char *page)
 {
-	struct ps_msg msgs[PIECE_PAGES];
-	struct iovec iov[2 * PIECE_PAGES];
-	unsigned nr_msgs = 0, nr_iov = 0;
-	uint64_t done = 0;
+	struct ps_run *r = b->m.len ? &b->table[b->m.len - 1] : NULL;
+	struct iovec *last = &b->iov[b->nr_iov - 1];
+	bool zeros = page_is_zero(page);
 
-	while (done < nr_pages) {
-		bool zero = page_is_zero(buf + done * PAGE_SIZE);
-		uint64_t nr = 1;
+	if (r && r->zeros == zeros && r->vaddr + r->nr_pages * PAGE_SIZE == vaddr)
+		r->nr_pages++;
+	else
+		b->table[b->m.len++] = (struct ps_run){ vaddr, 1, zeros };
+	b->m.nr_pages++;
+	if (zeros)
+		return;
+	if (b->nr_iov > 1 && (char *)last->iov_base + last->iov_len == page)
+		last->iov_len += PAGE_SIZE;
+	else
+		b->iov[b->nr_iov++] = (struct iovec){ page, PAGE_SIZE };
+}
 
-		while (done + nr < nr_pages && page_is_zero(buf + (done + nr) * PAGE_SIZE) == zero)
-			nr++;
-		msgs[nr_msgs] = (struct ps_msg){ .cmd = zero ? PS_ZERO : PS_DATA,
-						 .nr_pages = nr,
-						 .vaddr = vaddr + done * PAGE_SIZE,
-						 .dst_id = dst_id };
-		iov[nr_iov++] = (struct iovec){ &msgs[nr_msgs++], sizeof(struct ps_msg) };
-		if (!zero)
-			iov[nr_iov++] = (struct iovec){ buf + done * PAGE_SIZE, nr * PAGE_SIZE };
-		done += nr;
-	}
-	return conn_sendv(c, iov, nr_iov);
+static int send_batch(struct conn *c, uint64_t dst_id, const struct source_run *runs, unsigned nr,
+		      char *buf)
+{
+	struct batch b = { .m = { .cmd = PS_DATA, .vaddr = runs->vaddr, .dst_id = dst_id },
+			   .nr_iov = 1 };
+
+	for (unsigned i = 0; i < nr; i++)
+		for (uint64_t k = 0; k < runs[i].nr_pages; k++, buf += PAGE_SIZE)
+			batch_add(&b, runs[i].vaddr + k * PAGE_SIZE, buf);
+	/* the table lies right behind the header */
+	b.iov[0] = (struct iovec){ &b.m, sizeof(b.m) + b.m.len * sizeof(b.table[0]) };
+	return conn_sendv(c, b.iov, b.nr_iov);
 }
 
 /* 1: a piece went out, 0: nothing is wanted, -1 logged */
 static int push_piece(struct pusher *p)
 {
-	uint64_t room = p->window - (p->sent - p->acked), vaddr, nr;
+	uint64_t room = p->window - (p->sent - p->acked), max;
+	struct source_run runs[PS_BATCH];
 	struct page_source *s;
+	unsigned nr;
 
 	/* small windows mean slow links: smaller pieces there */
-	nr = min((uint64_t)PIECE_PAGES, max((uint64_t)p->window / 4, 4UL));
-	nr = pick(p->ss, min(nr, max(room, 1UL)), &s, &vaddr);
+	max = min((uint64_t)PS_BATCH, max((uint64_t)p->window / 4, 4UL));
+	nr = pick(p->ss, min(max, max(room, 1UL)), &s, runs);
 	if (!nr)
 		return 0;
-	if (source_read(s, vaddr, nr, p->cl->buf) ||
-	    send_pages(&p->cl->c, s->dst_id, vaddr, p->cl->buf, nr))
+	if (source_readv(s, runs, nr, p->cl->buf) ||
+	    send_batch(&p->cl->c, s->dst_id, runs, nr, p->cl->buf))
 		return -1;
-	p->sent += nr;
+	for (unsigned i = 0; i < nr; i++)
+		p->sent += runs[i].nr_pages;
 	p->pieces[(p->first + p->nr) % MAX_PIECES].end = p->sent;
 	p->pieces[(p->first + p->nr) % MAX_PIECES].at_us = now_us();
 	p->nr++;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lazy/ready.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "util/action.h"
 #include "util/dirs.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -31,7 +35,7 @@ int status_ready(void)
 		return -1;
 	}
 	close_safe(&opts.status_fd);
-	return 0;
+	return action_run("status-ready", 0);
 }
 
 int server_ready(void)
@@ -53,4 +57,28 @@ int server_signals(void)
 	if (fd < 0)
 		pr_perror("Can't make a signalfd");
 	return fd;
+}
+
+void thread_answers_fast(void)
+{
+	struct sched_param p = { .sched_priority = 1 };
+
+	/* without the privilege it is slower under load, no more */
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p))
+		setpriority(PRIO_PROCESS, syscall(SYS_gettid), -10);
+}
+
+void thread_stands_back(void)
+{
+	setpriority(PRIO_PROCESS, syscall(SYS_gettid), 5);
+}
+
+void fair_mutex(pthread_mutex_t *m)
+{
+	pthread_mutexattr_t a;
+
+	pthread_mutexattr_init(&a);
+	pthread_mutexattr_setprotocol(&a, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(m, &a);
+	pthread_mutexattr_destroy(&a);
 }

@@ -5,6 +5,7 @@
 #ifndef CRIU_LAZY_READY_H
 #define CRIU_LAZY_READY_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 /* --daemon: goes to the background. Before any thread or ptrace attachment exists. -1 logged. */
@@ -17,5 +18,14 @@ int status_ready(void);
  * SIGINT, SIGTERM and SIGHUP are blocked from now on and arrive on the returned descriptor (signalfd(2)). -1 logged.
  */
 int server_signals(void);
+
+/*
+ * Threads that answer faults have little to do and somebody who waits for it; those that move everything else have much to do and
+ * nobody waits. The scheduler is told so: the calling thread becomes a real-time one, or a nice one.
+ */
+void thread_answers_fast(void);
+void thread_stands_back(void);
+/* A lock between the two kinds: who holds it inherits the priority of who waits for it. */
+void fair_mutex(pthread_mutex_t *m);
 
 #endif

@@ -23,17 +23,13 @@
 #define BACKGROUND_GET 32  /* plain protocol: pages of one GET, */
 #define BACKGROUND_MAX 128 /* and of all that are under way */
 
-/* A message that is being received, in pieces of up to SLICE bytes. */
+/* The urgent connection, or the only one: what has been received and not yet looked at. */
 struct inbox {
 	struct conn c;
-	struct ps_msg m;
-	size_t have;	/* bytes of M */
-	uint64_t left;	/* bytes of its pages still to come */
-	uint64_t vaddr; /* of the first page in BUF */
-	struct object *obj;
-	char *buf;
-	size_t len; /* bytes in BUF */
+	char *buf; /* of INBOX bytes */
+	size_t len;
 };
+#define INBOX (4 * (MAX_WIDEN * PAGE_SIZE + sizeof(struct ps_msg)))
 
 /* A GET under way. Answers come in the order of the questions. */
 struct ask {
@@ -43,7 +39,8 @@ struct ask {
 };
 
 struct remote {
-	struct inbox urgent, bulk;
+	struct inbox urgent;
+	struct conn bulk;
 	uint64_t features, token;
 	bool started;
 	struct ask *asks; /* a ring of ASKS */
@@ -93,9 +90,8 @@ static int attach(struct remote *r)
 {
 	struct ps_msg m = { .cmd = PS_ATTACH, .dst_id = r->token };
 
-	return conn_connect(&r->bulk.c, opts.address, opts.port, CONNECT_MS, false) ||
-			       conn_set_timeout(&r->bulk.c, STALL_S) ||
-			       conn_send(&r->bulk.c, &m, sizeof(m))
+	return conn_connect(&r->bulk, opts.address, opts.port, CONNECT_MS, false) ||
+			       conn_send(&r->bulk, &m, sizeof(m))
 		       ? -1
 		       : 0;
 }
@@ -126,9 +122,8 @@ static int speak(struct remote *r)
 static void remote_free(struct remote *r)
 {
 	conn_close(&r->urgent.c);
-	conn_close(&r->bulk.c);
+	conn_close(&r->bulk);
 	free(r->urgent.buf);
-	free(r->bulk.buf);
 	free(r->asks);
 	free(r);
 }
@@ -139,13 +134,11 @@ int remote_connect(struct lazyd *d)
 
 	if (!r)
 		return -1;
-	r->urgent.c.fd = r->bulk.c.fd = -1;
-	r->urgent.buf = aligned_alloc(PAGE_SIZE, SLICE);
-	r->bulk.buf = aligned_alloc(PAGE_SIZE, SLICE);
+	r->urgent.c.fd = r->bulk.fd = -1;
+	r->urgent.buf = xmalloc(INBOX);
 	r->asks = xcalloc(ASKS, sizeof(*r->asks));
-	if (!r->urgent.buf || !r->bulk.buf || !r->asks || speak(r) ||
-	    watch(d, r->urgent.c.fd, WATCH_URGENT, NULL) ||
-	    (r->features && watch(d, r->bulk.c.fd, WATCH_BULK, NULL))) {
+	if (!r->urgent.buf || !r->asks || speak(r) ||
+	    watch(d, r->urgent.c.fd, WATCH_URGENT, NULL)) {
 		remote_free(r);
 		return -1;
 	}
@@ -206,7 +199,7 @@ static int send_bulk(struct remote *r, uint32_t cmd, struct object *obj, uint64_
 		.cmd = cmd, .nr_pages = nr, .vaddr = src, .dst_id = obj ? obj->dst_id : 0
 	};
 
-	return conn_send(&r->bulk.c, &m, sizeof(m));
+	return conn_send(&r->bulk, &m, sizeof(m));
 }
 
 void remote_unwant(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
@@ -324,28 +317,13 @@ static struct object *object_by_id(struct lazyd *d, uint64_t dst_id)
 	return NULL;
 }
 
-static int lost(struct inbox *in, int err)
+static int lost(struct conn *c, int err)
 {
 	if (err)
-		pr_err("Can't receive from %s: %s", in->c.peer, strerror(err));
+		pr_err("Can't receive from %s: %s", c->peer, strerror(err));
 	else
-		pr_err("%s closed the connection, but pages are missing here", in->c.peer);
+		pr_err("%s closed the connection, but pages are missing here", c->peer);
 	return -1;
-}
-
-/* Receives what there is, up to LEN. The number of bytes, 0: nothing now, -1 logged */
-static ssize_t take(struct inbox *in, void *buf, size_t len)
-{
-	ssize_t n;
-
-	do
-		n = recv(in->c.fd, buf, len, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n > 0)
-		return n;
-	if (n < 0 && errno == EAGAIN)
-		return 0;
-	return lost(in, n ? errno : 0);
 }
 
 /* The answer to the oldest question, whose first NR_PAGES came. */
@@ -377,156 +355,169 @@ static int answered(struct lazyd *d, const struct ps_msg *m)
 	return remote_flush(d);
 }
 
-static int check_answer(struct remote *r, struct inbox *in)
+static int check_answer(struct remote *r, const struct ps_msg *m)
 {
 	struct ask *a = &r->asks[r->first];
 
-	if (r->nr && in->m.dst_id == a->obj->dst_id && in->m.vaddr == a->src &&
-	    in->m.nr_pages <= a->nr_pages)
+	if (r->nr && m->dst_id == a->obj->dst_id && m->vaddr == a->src &&
+	    m->nr_pages <= a->nr_pages)
 		return 0;
 	pr_err("%s answered a question that was not asked: object 0x%" PRIx64 ", 0x%" PRIx64
 	       ", %" PRIu64 " pages",
-	       in->c.peer, in->m.dst_id, in->m.vaddr, in->m.nr_pages);
+	       r->urgent.c.peer, m->dst_id, m->vaddr, m->nr_pages);
 	return -1;
 }
 
-static int check_push(struct lazyd *d, struct inbox *in)
-{
-	uint64_t left;
-
-	if (in->obj && in->m.nr_pages && !(in->m.vaddr % PAGE_SIZE) &&
-	    object_page(in->obj, in->m.vaddr, &left) >= 0 && in->m.nr_pages <= left)
-		return 0;
-	pr_err("%s pushed pages that are not wanted: object 0x%" PRIx64 ", 0x%" PRIx64 ", %" PRIu64
-	       " pages",
-	       in->c.peer, in->m.dst_id, in->m.vaddr, in->m.nr_pages);
-	return -1;
-}
-
-/* Bytes of pages after the header, or -1 logged. */
-static int64_t header_done(struct lazyd *d, struct inbox *in)
+/*
+ * One message of the urgent connection, of which LEN bytes are there. The bytes used; 0: it is not complete; -1 logged.
+ */
+static ssize_t urgent_message(struct lazyd *d, const char *buf, size_t len)
 {
 	struct remote *r = d->remote;
-	bool urgent = in == &r->urgent;
-	unsigned cmd = ps_cmd(&in->m);
+	struct ask *a = &r->asks[r->first];
+	struct ps_msg m;
+	size_t size = sizeof(m);
 
-	in->obj = object_by_id(d, in->m.dst_id);
-	in->vaddr = in->m.vaddr;
-	if (urgent && (cmd == PS_ADD_F || cmd == PS_ADD || (cmd == PS_ZERO && r->features))) {
-		if (check_answer(r, in))
-			return -1;
-		return cmd == PS_ZERO ? 0 : (int64_t)(in->m.nr_pages * PAGE_SIZE);
-	}
-	if (!urgent && (cmd == PS_DATA || cmd == PS_ZERO)) {
-		if (check_push(d, in))
-			return -1;
-		return cmd == PS_ZERO ? 0 : (int64_t)(in->m.nr_pages * PAGE_SIZE);
-	}
-	if ((urgent && cmd == PS_COMMIT && r->features) || (!urgent && cmd == PS_DONE))
+	if (len < sizeof(m))
 		return 0;
-	pr_err("%s sent an unknown command 0x%x", in->c.peer, cmd);
-	return -1;
-}
-
-static int message_done(struct lazyd *d, struct inbox *in)
-{
-	struct remote *r = d->remote;
-	bool urgent = in == &r->urgent;
-	enum arrival why = urgent ? r->asks[r->first].why : BY_PUSH;
-
-	in->have = 0;
-	switch (ps_cmd(&in->m)) {
+	memcpy(&m, buf, sizeof(m));
+	switch (ps_cmd(&m)) {
 	case PS_COMMIT:
 		d->committed = true;
-		return 0;
-	case PS_DONE:
-		return 0;
+		return size;
+	case PS_ADD:
+	case PS_ADD_F:
 	case PS_ZERO:
-		if (place_pages(d, in->obj, in->m.vaddr, NULL, in->m.nr_pages, why))
+		if (check_answer(r, &m))
 			return -1;
-	}
-	if (urgent)
-		return answered(d, &in->m);
-	r->unacked += in->m.nr_pages;
-	return 0;
-}
-
-static int place_slice(struct lazyd *d, struct inbox *in)
-{
-	struct remote *r = d->remote;
-	uint64_t nr = in->len / PAGE_SIZE;
-	enum arrival why = in == &r->urgent ? r->asks[r->first].why : BY_PUSH;
-
-	if (place_pages(d, in->obj, in->vaddr, in->buf, nr, why))
-		return -1;
-	in->vaddr += in->len;
-	in->len = 0;
-	return 0;
-}
-
-/* One step: a header, or up to a slice of pages. 1: go on, 0: nothing more now, -1 logged */
-static int step(struct lazyd *d, struct inbox *in)
-{
-	ssize_t n;
-
-	if (in->have < sizeof(in->m)) {
-		n = take(in, (char *)&in->m + in->have, sizeof(in->m) - in->have);
-		if (n <= 0)
-			return n;
-		in->have += n;
-		if (in->have < sizeof(in->m))
-			return 1;
-		in->left = 0;
-		in->len = 0;
-		n = header_done(d, in);
-		if (n < 0)
+		if (ps_cmd(&m) != PS_ZERO)
+			size += m.nr_pages * PAGE_SIZE;
+		if (len < size)
+			return 0;
+		d->st.bytes += size - sizeof(m);
+		if (place_pages(d, a->obj, m.vaddr, ps_cmd(&m) == PS_ZERO ? NULL : buf + sizeof(m),
+				m.nr_pages, a->why) ||
+		    answered(d, &m))
 			return -1;
-		in->left = n;
-		return in->left ? 1 : message_done(d, in) ? -1 : 1;
+		return size;
 	}
-	n = take(in, in->buf + in->len, min(in->left, SLICE - in->len));
-	if (n <= 0)
-		return n;
-	d->st.bytes += n;
-	in->len += n;
-	in->left -= n;
-	if ((in->len == SLICE || !in->left) && place_slice(d, in))
-		return -1;
-	return !in->left && message_done(d, in) ? -1 : 1;
+	pr_err("%s sent an unknown command 0x%x", r->urgent.c.peer, ps_cmd(&m));
+	return -1;
 }
 
 int remote_urgent(struct lazyd *d)
 {
-	int ret;
+	struct inbox *in = &d->remote->urgent;
+	ssize_t n = recv(in->c.fd, in->buf + in->len, INBOX - in->len, MSG_DONTWAIT), used;
+	size_t done = 0;
 
-	do
-		ret = step(d, &d->remote->urgent);
-	while (ret > 0);
-	return ret;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		return lost(&in->c, n ? errno : 0);
+	in->len += n;
+	while ((used = urgent_message(d, in->buf + done, in->len - done)) > 0)
+		done += used;
+	if (used < 0)
+		return -1;
+	in->len -= done;
+	memmove(in->buf, in->buf + done, in->len);
+	return 0;
 }
 
-static int acknowledge(struct remote *r)
+/* ---- the bulk connection ---- */
+
+/* Waits, without the lock, for LEN bytes. */
+static int bulk_recv(struct lazyd *d, void *buf, size_t len)
 {
-	uint64_t nr = r->unacked;
+	struct remote *r = d->remote;
+	ssize_t n;
 
-	r->unacked = 0;
-	return nr ? send_bulk(r, PS_ACK, NULL, 0, nr) : 0;
+	pthread_mutex_unlock(&d->lock);
+	n = read_full(r->bulk.fd, buf, len);
+	pthread_mutex_lock(&d->lock);
+	if (d->bulk_stop)
+		return -1;
+	return n == (ssize_t)len ? 0 : lost(&r->bulk, n < 0 ? errno : 0);
 }
 
-/* Up to a slice, so that faults are looked at between two. */
+static int check_runs(struct remote *r, struct object *obj, const struct ps_msg *m,
+		      const struct ps_run *runs)
+{
+	uint64_t left, total = 0;
+
+	for (unsigned i = 0; obj && i < m->len; i++) {
+		if (!runs[i].nr_pages || runs[i].vaddr % PAGE_SIZE || runs[i].zeros > 1 ||
+		    object_page(obj, runs[i].vaddr, &left) < 0 || runs[i].nr_pages > left)
+			break;
+		total += runs[i].nr_pages;
+		if (i == m->len - 1 && total == m->nr_pages)
+			return 0;
+	}
+	pr_err("%s pushed pages that are not wanted: object 0x%" PRIx64 ", 0x%" PRIx64 ", %" PRIu64
+	       " pages in %u runs",
+	       r->bulk.peer, m->dst_id, m->vaddr, m->nr_pages, m->len);
+	return -1;
+}
+
+/* Receives and places the runs' pages, slice by slice. */
+static int take_runs(struct lazyd *d, struct object *obj, const struct ps_run *runs, unsigned nr)
+{
+	unsigned i = 0;
+
+	while (i < nr) {
+		uint64_t bytes = 0, at = 0;
+		unsigned first = i;
+
+		/* as many runs as fit into a slice, at least one of up to PS_BATCH pages */
+		do
+			bytes += runs[i].zeros ? 0 : runs[i].nr_pages * PAGE_SIZE;
+		while (++i < nr && bytes + runs[i].nr_pages * PAGE_SIZE <= SLICE);
+		if (bytes && bulk_recv(d, d->bulk_buf, bytes))
+			return -1;
+		d->st.bytes += bytes;
+		for (unsigned k = first; k < i; k++) {
+			if (place_pages(d, obj, runs[k].vaddr,
+					runs[k].zeros ? NULL : d->bulk_buf + at, runs[k].nr_pages,
+					BY_PUSH))
+				return -1;
+			at += runs[k].zeros ? 0 : runs[k].nr_pages * PAGE_SIZE;
+		}
+	}
+	return 0;
+}
+
 int remote_bulk(struct lazyd *d)
 {
-	struct inbox *in = &d->remote->bulk;
-	int ret;
+	struct remote *r = d->remote;
+	struct ps_run runs[PS_BATCH];
+	struct object *obj;
+	struct ps_msg m;
 
-	do {
-		uint64_t before = d->st.bytes;
+	if (bulk_recv(d, &m, sizeof(m)))
+		return -1;
+	if (ps_cmd(&m) == PS_DONE)
+		return 0;
+	if (ps_cmd(&m) != PS_DATA || !m.len || m.len > PS_BATCH || m.nr_pages > PS_BATCH) {
+		pr_err("%s sent an unknown command 0x%x", r->bulk.peer, ps_cmd(&m));
+		return -1;
+	}
+	if (bulk_recv(d, runs, m.len * sizeof(*runs)))
+		return -1;
+	obj = object_by_id(d, m.dst_id);
+	if (check_runs(r, obj, &m, runs) || take_runs(d, obj, runs, m.len))
+		return -1;
+	return send_bulk(r, PS_ACK, NULL, 0, m.nr_pages);
+}
 
-		ret = step(d, in);
-		if (ret > 0 && d->st.bytes > before && !in->len)
-			break;
-	} while (ret > 0);
-	return ret < 0 ? -1 : acknowledge(d->remote);
+bool remote_has_bulk(const struct lazyd *d)
+{
+	return d->remote->features;
+}
+
+void remote_stop_bulk(struct lazyd *d)
+{
+	shutdown(d->remote->bulk.fd, SHUT_RDWR);
 }
 
 /* ---- the end ---- */

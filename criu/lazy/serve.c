@@ -22,7 +22,6 @@
 
 #define MAX_CLIENTS	32
 #define FIRST_MESSAGE_S 10 /* a client that says nothing is let go */
-#define SPIN_US		60
 
 struct stored {
 	struct page_source source;
@@ -205,27 +204,13 @@ static int urgent_message(struct client *cl, const struct ps_msg *m)
 	return -1;
 }
 
-/* Waits actively for a moment: a fault that follows another at once is answered without a sleep in between. */
-static int recv_soon(struct conn *c, void *buf, size_t len)
-{
-	uint64_t end = now_us() + SPIN_US;
-	char byte;
-
-	do {
-		if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)
-			break;
-		sched_yield();
-	} while (now_us() < end);
-	return conn_recv(c, buf, len);
-}
-
 /* FIRST: a message that came already, or NULL */
 static int urgent_loop(struct client *cl, const struct ps_msg *first)
 {
 	int ret = first ? urgent_message(cl, first) : 0;
 	struct ps_msg m;
 
-	while (!ret && !recv_soon(&cl->c, &m, sizeof(m)))
+	while (!ret && !conn_recv(&cl->c, &m, sizeof(m)))
 		ret = urgent_message(cl, &m);
 	if (ret)
 		return ret > 0 ? 0 : -1;
@@ -248,7 +233,7 @@ static struct session *new_session(struct server *sv, uint64_t features)
 	ss->features = features;
 	ss->refs = 1;
 	TAILQ_INIT(&ss->wants);
-	pthread_mutex_init(&ss->lock, NULL);
+	fair_mutex(&ss->lock);
 	pthread_mutex_lock(&sv->lock);
 	TAILQ_INSERT_TAIL(&sv->sessions, ss, link);
 	pthread_mutex_unlock(&sv->lock);
@@ -289,6 +274,7 @@ static int hello(struct client *cl, struct ps_msg *m)
 {
 	uint64_t ours = PS_FEAT_BULK | PS_FEAT_COMMIT;
 
+	thread_answers_fast();
 	cl->session = new_session(cl->server, m->vaddr & ours);
 	if (!cl->session)
 		return -1;
@@ -303,6 +289,7 @@ static int hello(struct client *cl, struct ps_msg *m)
 static int attach(struct client *cl, const struct ps_msg *m)
 {
 	cl->session = find_session(cl->server, m->dst_id);
+	thread_stands_back();
 	if (cl->session)
 		return push_loop(cl);
 	pr_err("%s: bulk connection of an unknown session", cl->c.peer);
@@ -350,7 +337,7 @@ static int new_client(struct server *sv, struct conn *c)
 	struct client *cl = xzalloc(sizeof(*cl));
 
 	if (cl)
-		cl->buf = aligned_alloc(PAGE_SIZE, PIECE_PAGES * PAGE_SIZE);
+		cl->buf = aligned_alloc(PAGE_SIZE, max(PS_BATCH, ANSWER_PAGES) * PAGE_SIZE);
 	if (!cl || !cl->buf)
 		goto fail;
 	cl->server = sv;
@@ -465,7 +452,7 @@ static int server_init(struct server *sv, bool images)
 	TAILQ_INIT(&sv->sources);
 	TAILQ_INIT(&sv->sessions);
 	TAILQ_INIT(&sv->clients);
-	pthread_mutex_init(&sv->lock, NULL);
+	fair_mutex(&sv->lock);
 	sv->wake = eventfd(0, EFD_CLOEXEC);
 	if (sv->wake >= 0)
 		return 0;

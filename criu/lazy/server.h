@@ -15,8 +15,7 @@
 
 /* One answer to a GET carries at most this; a client that wants more asks again. */
 #define ANSWER_PAGES 64
-/* One piece of the bulk connection */
-#define PIECE_PAGES 64
+#define PIECE_PAGES  64
 
 /* What one client still wants of one source: a bit per page of the source. */
 struct want {
@@ -45,7 +44,7 @@ struct client {
 	pthread_t thread;
 	bool ended; /* the thread can be joined; under server.lock */
 	struct session *session;
-	char *buf; /* PIECE_PAGES */
+	char *buf; /* of ANSWER_PAGES or PS_BATCH */
 	TAILQ_ENTRY(client) link;
 };
 

@@ -106,9 +106,10 @@ int mm_collect(struct op *op, struct task *t)
 	}
 	t->nr_vmas = t->mm->n_vmas;
 	t->pages = pagemap_open(op->images, IMG_PAGEMAP, t->vpid);
-	if (!t->pages && errno != ENOENT)
-		return -1;
-	return 0;
+	if (!t->pages && errno == ENOENT)
+		pr_err("Can't open image pagemap-%d.img: what the memory of task %d holds is in it",
+		       t->vpid, t->vpid);
+	return t->pages ? 0 : -1;
 }
 
 /* Opened apart from mm_collect(): making ghost files and memfds is the first thing that has effects. */

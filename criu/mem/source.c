@@ -13,6 +13,8 @@
 #include "util/log.h"
 #include "util/xmalloc.h"
 
+#define SOURCE_RUNS 64
+
 int source_init(struct page_source *s, uint64_t dst_id, struct pagemap *pm, pid_t pid)
 {
 	*s = (struct page_source){ .dst_id = dst_id, .pm = pm, .pid = pid, .mem = -1 };
@@ -130,6 +132,38 @@ int source_read(struct page_source *s, uint64_t vaddr, uint64_t nr_pages, void *
 		pagemap_extent(s->pm, at, end, &e);
 		if (read_extent(s, &e, (char *)buf + (at - vaddr)))
 			return -1;
+	}
+	return 0;
+}
+
+/* All runs from the frozen task with one call. False: it was not possible, nothing is logged. */
+static bool readv_task(struct page_source *s, const struct source_run *runs, unsigned nr, char *buf)
+{
+	struct iovec remote[SOURCE_RUNS], local = { .iov_base = buf };
+	struct page_extent e;
+
+	if (!s->pid || nr > SOURCE_RUNS)
+		return false;
+	for (unsigned i = 0; i < nr; i++) {
+		pagemap_extent(s->pm, runs[i].vaddr, runs[i].vaddr + runs[i].nr_pages * PAGE_SIZE,
+			       &e);
+		if (e.where != PAGES_REMOTE || e.nr_pages != runs[i].nr_pages)
+			return false;
+		remote[i].iov_base = (void *)runs[i].vaddr;
+		remote[i].iov_len = runs[i].nr_pages * PAGE_SIZE;
+		local.iov_len += remote[i].iov_len;
+	}
+	return process_vm_readv(s->pid, &local, 1, remote, nr, 0) == (ssize_t)local.iov_len;
+}
+
+int source_readv(struct page_source *s, const struct source_run *runs, unsigned nr, void *buf)
+{
+	if (readv_task(s, runs, nr, buf))
+		return 0;
+	for (unsigned i = 0; i < nr; i++) {
+		if (source_read(s, runs[i].vaddr, runs[i].nr_pages, buf))
+			return -1;
+		buf = (char *)buf + runs[i].nr_pages * PAGE_SIZE;
 	}
 	return 0;
 }

@@ -33,6 +33,12 @@ uint64_t source_vaddr(const struct page_source *s, uint64_t page, uint64_t *left
 /* Reads NR_PAGES, which must be within one run. -1 logged: a page that cannot be had is never replaced by zeros. Thread-safe. */
 int source_read(struct page_source *s, uint64_t vaddr, uint64_t nr_pages, void *buf);
 
+struct source_run {
+	uint64_t vaddr, nr_pages; /* within one run of the pagemap */
+};
+/* The same for several runs at once, back to back into BUF. */
+int source_readv(struct page_source *s, const struct source_run *runs, unsigned nr, void *buf);
+
 bool page_is_zero(const void *page);
 
 #endif

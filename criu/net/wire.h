@@ -18,6 +18,14 @@ struct ps_msg {
 };
 _Static_assert(sizeof(struct ps_msg) == 32, "as on the wire");
 
+struct ps_run {
+	uint64_t vaddr;
+	uint32_t nr_pages;
+	uint32_t zeros; /* 1: all zeros, and not sent */
+};
+/* One PS_DATA carries at most this many pages, each of which may be a run of its own. */
+#define PS_BATCH 64
+
 enum {
 	PS_ADD = 1,
 	PS_HOLE = 2,

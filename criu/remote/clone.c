@@ -38,6 +38,8 @@ static long futex(uint32_t *word, int op, uint32_t val, const struct timespec *t
 /* Runs in the child, with a copy of criu's memory: the last C code before it is a puppet. */
 static void __attribute__((noreturn)) become_root(struct arena *a, struct ready *ready)
 {
+	static const uint64_t
+		none[4]; /* struct sigaction of the kernel; libc would leave flags of its own */
 	sigset_t all;
 	void *m;
 
@@ -45,7 +47,7 @@ static void __attribute__((noreturn)) become_root(struct arena *a, struct ready 
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	/* not what criu's caller ignored, nor criu's handlers */
 	for (int s = 1; s < NSIG; s++)
-		signal(s, SIG_DFL);
+		syscall(SYS_rt_sigaction, s, none, NULL, 8);
 	/* the memory of glibc's registration is about to go */
 	if (__rseq_size)
 		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,

@@ -301,6 +301,8 @@ void tree_kill(struct op *op)
 {
 	struct task *t;
 
+	/* children whose parent dies come to us, so that we can see all of them end */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for_each_task (t, op)
 		if (t->pid && (task_alive(t) || t->threads[0].puppet))
 			kill(t->pid, SIGKILL);
@@ -317,4 +319,9 @@ void tree_kill(struct op *op)
 				;
 		}
 	}
+	/* the first wait was the tracer's; the one that frees the pid is the parent's */
+	for_each_task (t, op)
+		if (t->pid)
+			waitpid(t->pid, NULL, __WALL);
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
 }

@@ -80,7 +80,7 @@ static long table_add(struct seccomp_table *s, long prev, const void *insns, siz
 	return e->n_seccomp_filters++;
 }
 
-/* The thread's chain, oldest first. PTRACE_SECCOMP_GET_FILTER counts from the newest. */
+/* The thread's chain, oldest first, as PTRACE_SECCOMP_GET_FILTER counts (ptrace(2) says the opposite). */
 static int dump_filters(struct part *w, struct seccomp_table *s)
 {
 	cleanup_free struct sock_filter *insns = xcalloc(MAX_INSNS, sizeof(*insns));
@@ -96,14 +96,14 @@ static int dump_filters(struct part *w, struct seccomp_table *s)
 			  w->th->tid);
 		return -1;
 	}
-	while (nr--) {
-		struct __ptrace_seccomp_metadata meta = { .filter_off = nr };
+	for (long i = 0; i < nr; i++) {
+		struct __ptrace_seccomp_metadata meta = { .filter_off = i };
 
-		len = ptrace(PTRACE_SECCOMP_GET_FILTER, w->th->tid, nr, insns);
+		len = ptrace(PTRACE_SECCOMP_GET_FILTER, w->th->tid, i, insns);
 		if (len < 0 || len > MAX_INSNS ||
 		    ptrace(PTRACE_SECCOMP_GET_METADATA, w->th->tid, sizeof(meta), &meta) < 0) {
 			pr_perror("task %d, thread %d: cannot read seccomp filter %ld", w->t->pid,
-				  w->th->tid, nr);
+				  w->th->tid, i);
 			return -1;
 		}
 		last = table_add(s, last, insns, len * sizeof(*insns), meta.flags);

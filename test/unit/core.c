@@ -13,6 +13,7 @@
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -24,9 +25,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image/image.h"
 #include "op.h"
+#include "remote/arena.h"
+#include "remote/clone.h"
 #include "remote/freeze.h"
 #include "remote/puppet.h"
+#include "remote/trace.h"
+#include "seccomp.pb-c.h"
 #include "task/core.h"
 #include "task/parts.h"
 #include "util/xmalloc.h"
@@ -70,7 +76,7 @@ static void *second_thread(void *arg)
 static void timers(void)
 {
 	struct itimerval it = { .it_value.tv_sec = 1000, .it_interval.tv_sec = 7 };
-	struct itimerspec its = { .it_value.tv_sec = 500, .it_interval.tv_nsec = 5 };
+	struct itimerspec its = { .it_value.tv_sec = 500, .it_interval.tv_sec = 5 };
 	struct sigevent se = { .sigev_notify = SIGEV_SIGNAL,
 			       .sigev_signo = SIGUSR2,
 			       .sigev_value.sival_int = 5 };
@@ -108,6 +114,7 @@ static void body(void)
 	pthread_t t;
 	sigset_t set;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* no child outlives a failed test */
 	sigaddset(&sa.sa_mask, SIGHUP);
 	sigaction(SIGUSR1, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -198,9 +205,34 @@ static void check_timers(const TaskTimersEntry *t)
 	assert_int_equal(t->posix[0]->clock_id, CLOCK_BOOTTIME);
 	assert_int_equal(t->posix[0]->si_signo, SIGUSR2);
 	assert_int_equal(t->posix[0]->sival_ptr & 0xffffffff, 5);
-	assert_int_equal(t->posix[0]->insec, 5);
+	assert_int_equal(t->posix[0]->isec, 5);
 	assert_in_range(t->posix[0]->vsec, 490, 500);
 	assert_false(t->posix[0]->has_notify_thread_id);
+}
+
+/* Oldest first: each with the system call that it forbids. */
+static void check_filters(void)
+{
+	SeccompEntry *e;
+	char dir[] = "/tmp/core-XXXXXX";
+
+	assert_non_null(mkdtemp(dir));
+	op.images = open(dir, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(seccomp_write(&op), 0);
+	assert_int_equal(image_read_one(op.images, IMG_SECCOMP, 0, (ProtobufCMessage **)&e), 0);
+	unlinkat(op.images, "seccomp.img", 0);
+	close(op.images);
+	rmdir(dir);
+	assert_int_equal(e->n_seccomp_filters, 2);
+	assert_false(e->seccomp_filters[0]->has_prev);
+	assert_int_equal(e->seccomp_filters[0]->flags, SECCOMP_FILTER_FLAG_LOG);
+	assert_int_equal(((struct sock_filter *)e->seccomp_filters[0]->filter.data)[1].k,
+			 SYS_getitimer);
+	assert_true(e->seccomp_filters[1]->has_prev);
+	assert_int_equal(e->seccomp_filters[1]->prev, 0);
+	assert_int_equal(((struct sock_filter *)e->seccomp_filters[1]->filter.data)[1].k,
+			 SYS_timer_gettime);
+	seccomp_entry__free_unpacked(e, NULL);
 }
 
 static void check_leader(const CoreEntry *core)
@@ -232,6 +264,7 @@ static void check_leader(const CoreEntry *core)
 	assert_false(c->cap_bnd[0] & 1 << CAP_SYS_RAWIO);
 	assert_int_equal(th->seccomp_mode, SECCOMP_MODE__filter);
 	assert_int_equal(th->seccomp_filter, 1);
+	check_filters();
 	assert_int_equal(core->thread_info->gpregs->ax, SYS_pause);
 }
 
@@ -299,6 +332,103 @@ static void describes_a_task(void **state)
 	seccomp_free(&op);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+}
+
+/* What may differ between two descriptions of the same: time goes on, flags of the kernel's own, registers. */
+static void level(CoreEntry *core)
+{
+	thread_info_x86__free_unpacked(core->thread_info, NULL);
+	core->thread_info = NULL;
+	if (!core->tc)
+		return;
+	assert_true(core->tc->timers->real->vsec > 900);
+	assert_true(core->tc->timers->posix[0]->vsec > 400);
+	core->tc->timers->real->vsec = core->tc->timers->real->vusec = 0;
+	core->tc->timers->posix[0]->vsec = core->tc->timers->posix[0]->vnsec = 0;
+	core->tc->flags = 0;
+}
+
+static void assert_same_core(CoreEntry *a, CoreEntry *b)
+{
+	size_t len_a, len_b;
+	uint8_t *x, *y;
+
+	level(a), level(b);
+	len_a = core_entry__get_packed_size(a);
+	len_b = core_entry__get_packed_size(b);
+	x = malloc(len_a);
+	y = malloc(len_b);
+	core_entry__pack(a, x);
+	core_entry__pack(b, y);
+	assert_int_equal(len_a, len_b);
+	assert_memory_equal(x, y, len_a);
+	free(x), free(y);
+}
+
+static void make_puppets(struct task *t, struct arena *arena)
+{
+	const uint64_t flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			       CLONE_SYSVSEM;
+
+	leader(t)->puppet = puppet_clone_root(arena, leader(t)->vtid, 0);
+	assert_non_null(leader(t)->puppet);
+	leader(t)->tid = t->pid = leader(t)->puppet->tid;
+	t->threads[1].puppet = puppet_clone(leader(t)->puppet, t->threads[1].vtid, 1, flags, 0);
+	assert_non_null(t->threads[1].puppet);
+	t->threads[1].tid = t->threads[1].puppet->tid;
+}
+
+/* A task is described, ended, made again from the description, and described again. */
+static void makes_it_again(void **state)
+{
+	struct thread threads[2] = { 0 };
+	struct task t = { .nr_threads = 2, .threads = threads, .proc = -1, .state = TASK_ALIVE };
+	struct arena *arena;
+	CoreEntry *cores[2];
+	pid_t pid = child();
+
+	if (geteuid())
+		skip();
+	TAILQ_INIT(&op.tasks);
+	assert_int_equal(freeze_tree(&op, pid), 0);
+	infect(op.root);
+	assert_int_equal(core_dump(&op, op.root), 0);
+	t.vpid = pid;
+	for (int i = 0; i < 2; i++) {
+		threads[i].vtid = op.root->threads[i].vtid;
+		threads[i].task = &t;
+		cores[i] = threads[i].core = op.root->threads[i].core;
+		op.root->threads[i].core = NULL;
+	}
+	/* its memory is not there, only what a fork of this process has */
+	rseq_entry__free_unpacked(cores[1]->thread_core->rseq_entry, NULL);
+	cores[1]->thread_core->rseq_entry = NULL;
+	assert_int_equal(kill_tree(&op), 0);
+	tasks_free(&op);
+
+	arena = arena_create(0x200000000000, 2);
+	assert_non_null(arena);
+	make_puppets(&t, arena);
+	assert_int_equal(core_restore(&op, &t), 0);
+	assert_int_equal(core_restore_late(&op, &t), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(core_restore_fpu_and_mask(&op, &threads[i]), 0);
+		assert_int_equal(trace_get_sigmask(threads[i].tid,
+						   &threads[i].puppet->saved_sigmask),
+				 0);
+		threads[i].core = NULL;
+	}
+	assert_int_equal(core_dump(&op, &t), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_same_core(cores[i], threads[i].core);
+		core_entry__free_unpacked(cores[i], NULL);
+		core_entry__free_unpacked(threads[i].core, NULL);
+	}
+	seccomp_free(&op);
+	kill(pid, SIGKILL);
+	for (int i = 1; i >= 0; i--)
+		waitpid(threads[i].tid, NULL, __WALL);
+	arena_free(arena);
 }
 
 static void describes_a_zombie(void **state)
@@ -375,6 +505,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(describes_a_task),
+		cmocka_unit_test(makes_it_again),
 		cmocka_unit_test(describes_a_zombie),
 		cmocka_unit_test(describes_many_threads),
 	};

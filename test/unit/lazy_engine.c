@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,14 +54,16 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 33;
 }
 
+static bool plain_pages; /* every page exists and differs: what memload has */
+
 /* Of a hundred pages: 10 were never there, 5 are there and full of zeros. */
 static bool page_exists(size_t i)
 {
-	return i % 100 < 90;
+	return plain_pages || i % 100 < 90;
 }
 static uint64_t word_of(size_t i, size_t k)
 {
-	return i % 100 < 5 || !page_exists(i) ? 0 : mix(i * 512 + k + 1);
+	return (!plain_pages && i % 100 < 5) || !page_exists(i) ? 0 : mix(i * 512 + k + 1);
 }
 
 static void fill(char *at, size_t i)
@@ -504,6 +507,85 @@ static enum mode modes[] = { LOCAL, IMAGES, FROZEN };
 #f " (frozen)", f, NULL, NULL, &modes[FROZEN]      \
 	}
 
+/*
+ * lazy_engine bench MODE MIB PATTERN: what the engine takes for it, without dump and restore around it. PATTERN: none, seq, rand, or
+ * randN with N threads.
+ */
+
+static void *touch_all(void *arg)
+{
+	size_t *range = arg, bad = 0;
+
+	for (size_t k = 0; k < range[1]; k++) {
+		size_t i = range[2] ? mix(k * 2 + range[0]) % w.nr : k;
+
+		bad += *(volatile uint64_t *)(BASE + i * PAGE_SIZE) != word_of(i, 0);
+	}
+	range[3] = bad;
+	return NULL;
+}
+
+/* CPU time of the child that was waited for last */
+static void cpu(const char *who)
+{
+	static double before;
+	struct rusage u;
+	double now;
+
+	getrusage(RUSAGE_CHILDREN, &u);
+	now = u.ru_utime.tv_sec + u.ru_utime.tv_usec / 1e6 + u.ru_stime.tv_sec +
+	      u.ru_stime.tv_usec / 1e6;
+	printf("CPU of %s: %.3f s\n", who, now - before);
+	before = now;
+}
+
+static int bench(const char *mode, size_t mib, const char *pattern)
+{
+	unsigned nr_threads = pattern[0] == 'r' && pattern[4] ? atoi(pattern + 4) : 1;
+	size_t range[16][4];
+	pthread_t t[16];
+	uint64_t start, touched;
+
+	plain_pages = true;
+	setenv("STATS", "1", 1);
+	begin(!strcmp(mode, "local") ? LOCAL : !strcmp(mode, "images") ? IMAGES : FROZEN, mib << 8);
+	{ /* memory that is free has gone back to the host: see memload's "warm" */
+		size_t len = w.nr * PAGE_SIZE + (64 << 20);
+		char *m = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+		munmap(m, len);
+	}
+	start = now_us();
+	run();
+	for (unsigned i = 0; i < nr_threads && strcmp(pattern, "none"); i++) {
+		range[i][0] = 7 + i;
+		range[i][1] = w.nr / nr_threads;
+		range[i][2] = pattern[0] == 'r';
+		pthread_create(&t[i], NULL, touch_all, range[i]);
+	}
+	for (unsigned i = 0; i < nr_threads && strcmp(pattern, "none"); i++) {
+		pthread_join(t[i], NULL);
+		assert_int_equal(range[i][3], 0);
+	}
+	touched = now_us();
+	assert_int_equal(exit_status(w.daemon), 0);
+	printf("%s %zu MiB %s: touched after %.3f s, complete after %.3f s\n", mode, mib, pattern,
+	       (touched - start) / 1e6, (now_us() - start) / 1e6);
+	cpu("lazy-pages");
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	if (w.server)
+		assert_int_equal(exit_status(w.server), 0);
+	cpu("server");
+	w.server = 0;
+	w.daemon = fork();
+	if (!w.daemon)
+		_exit(0);
+	end();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -521,6 +603,8 @@ int main(int argc, char **argv)
 	};
 
 	opts.verbosity = 2;
+	if (argc == 5 && !strcmp(argv[1], "bench"))
+		return bench(argv[2], atoi(argv[3]), argv[4]);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
