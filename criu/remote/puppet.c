@@ -277,6 +277,15 @@ int puppet_cure(struct puppet *p)
 	return ret;
 }
 
+static cpu_set_t all_cpus; /* those that criu may use */
+static bool all_known;
+
+void puppet_unfollow(void)
+{
+	if (all_known)
+		sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
+}
+
 void puppet_follow(struct puppet *p)
 {
 	cleanup_free char *stat = NULL;
@@ -293,6 +302,9 @@ void puppet_follow(struct puppet *p)
 		at = strchr(at + 1, ' ');
 	if (!at)
 		return;
+	if (!all_known && sched_getaffinity(0, sizeof(all_cpus), &all_cpus))
+		return;
+	all_known = true;
 	cpu = atoi(at + 1);
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);

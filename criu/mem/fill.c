@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Contents of restored memory, straight from the pages files into place. Two ways:
+ *  - the puppet reads (preadv): any private area, copy-on-write ones too;
+ *  - large stretches of anonymous memory are copied by criu with UFFDIO_COPY (userfaultfd(2)) from the mapped file, on two threads:
+ *    the kernel then need not clear the pages first.
+ */
+#include "util/xmalloc.h"
+
+#include "mem/fill.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "mem/bulk.h"
+#include "mem/mem.h"
+#include "mem/pagemap.h"
+#include "remote/puppet.h"
+#include "util/io.h"
+#include "util/log.h"
+
+#define PAGES_LATER 100 /* beside enum page_where: left to userfaultfd */
+
+/* ---- contents ---- */
+
+struct fill {
+	struct op *op;
+	struct task *t;
+	struct iovec iov[1024];
+	unsigned nr_iov;
+	int fd;
+	uint64_t off, len; /* where the queued bytes begin in the file, how many */
+	/* copy-on-write: the parent's bytes and ours, mapped */
+	const char *own_map, *parent_map;
+	size_t own_len, parent_len;
+	struct bulk bulk;
+};
+
+static int fill_flush(struct fill *f)
+{
+	struct puppet *p = leader(f->t)->puppet;
+	struct iovec *iov = f->iov;
+	unsigned nr = f->nr_iov;
+	uint64_t off = f->off;
+
+	f->nr_iov = 0;
+	f->len = 0;
+	while (nr) {
+		ssize_t n;
+
+		prog_reset(p);
+		n = puppet_call(p, __NR_preadv, f->fd, prog_buf(p, iov, nr * sizeof(*iov)), nr, off,
+				0);
+		if (n <= 0) {
+			errno = n ? -n : ENODATA;
+			pr_perror("Can't read the pages of task %d at offset %#lx of their image",
+				  f->t->vpid, off);
+			return -1;
+		}
+		off += n;
+		while (n) {
+			size_t part = min((size_t)n, iov->iov_len);
+
+			iov->iov_base = (char *)iov->iov_base + part;
+			iov->iov_len -= part;
+			n -= part;
+			if (!iov->iov_len)
+				iov++, nr--;
+		}
+	}
+	return 0;
+}
+
+static int fill_add(struct fill *f, uint64_t addr, int fd, uint64_t off, uint64_t len)
+{
+	while (len) {
+		uint64_t part = min(len, 1UL << 30);
+
+		if (f->nr_iov &&
+		    (f->fd != fd || f->off + f->len != off || f->nr_iov == ARRAY_SIZE(f->iov) ||
+		     f->len + part > 1UL << 30) &&
+		    fill_flush(f))
+			return -1;
+		if (!f->nr_iov) {
+			f->fd = fd;
+			f->off = off;
+		}
+		f->iov[f->nr_iov++] = (struct iovec){ (void *)addr, part };
+		f->len += part;
+		addr += part;
+		off += part;
+		len -= part;
+	}
+	return 0;
+}
+
+/* The bytes of a page in the parent, NULL where we have not got them mapped. */
+static const char *parent_page(struct fill *f, uint64_t addr)
+{
+	struct page_extent ext;
+
+	if (!f->parent_map)
+		return NULL;
+	pagemap_extent(f->t->parent->pages, addr, addr + PAGE_SIZE, &ext);
+	if (ext.where != PAGES_FILE || ext.fd != f->t->parent->pages->pages_fd ||
+	    ext.off + PAGE_SIZE > f->parent_len)
+		return NULL;
+	return f->parent_map + ext.off;
+}
+
+/* A stretch of an inherited area: only what differs from the parent is written. */
+static int fill_cow(struct fill *f, const struct page_extent *ext)
+{
+	uint64_t run = 0; /* pages before AT that must be written */
+
+	for (uint64_t i = 0; i < ext->nr_pages; i++) {
+		uint64_t off = ext->off + i * PAGE_SIZE;
+		const char *theirs = parent_page(f, ext->start + i * PAGE_SIZE);
+		bool same = theirs && f->own_map && ext->fd == f->t->pages->pages_fd &&
+			    off + PAGE_SIZE <= f->own_len &&
+			    !memcmp(f->own_map + off, theirs, PAGE_SIZE);
+
+		f->op->stats.pages_compared += theirs != NULL;
+		f->op->stats.pages_skipped_cow += same;
+		if (!same) {
+			run++;
+			continue;
+		}
+		if (run && fill_add(f, ext->start + (i - run) * PAGE_SIZE, ext->fd,
+				    off - run * PAGE_SIZE, run * PAGE_SIZE))
+			return -1;
+		run = 0;
+	}
+	return !run ? 0
+		    : fill_add(f, ext->start + (ext->nr_pages - run) * PAGE_SIZE, ext->fd,
+			       ext->off + (ext->nr_pages - run) * PAGE_SIZE, run * PAGE_SIZE);
+}
+
+/* Pages that the parent has and the child has not: they must not shine through. */
+static int drop_parents_pages(struct fill *f, uint64_t start, uint64_t end)
+{
+	struct puppet *p = leader(f->t)->puppet;
+
+	if (!f->t->parent->pages)
+		return 0;
+	for (uint64_t at = start; at < end;) {
+		struct page_extent ext;
+
+		pagemap_extent(f->t->parent->pages, at, end, &ext);
+		if (ext.where == PAGES_FILE) {
+			long ret = puppet_call(p, __NR_madvise, at, ext.nr_pages * PAGE_SIZE,
+					       MADV_DONTNEED);
+
+			if (ret) {
+				errno = -ret;
+				pr_perror("Task %d: can't drop inherited pages at %#lx", f->t->vpid,
+					  at);
+				return -1;
+			}
+		}
+		at += ext.nr_pages * PAGE_SIZE;
+	}
+	return 0;
+}
+
+/*
+ * Restartable sequences: registering them makes the kernel write into the thread's area, which would put a zero page where a lazy one
+ * is expected. Such pages are filled at once, where their bytes are at hand.
+ */
+static int fill_eager(struct fill *f, const struct page_extent *ext)
+{
+	if (ext->where != PAGES_FILE)
+		return 0;
+	for_each_thread (th, f->t) {
+		RseqEntry *r = th->core->thread_core ? th->core->thread_core->rseq_entry : NULL;
+		uint64_t end = ext->start + ext->nr_pages * PAGE_SIZE, first, last;
+
+		if (!r || !r->rseq_abi_pointer)
+			continue;
+		first = round_down(r->rseq_abi_pointer, PAGE_SIZE);
+		last = round_down(r->rseq_abi_pointer + max(r->rseq_abi_size, 1u) - 1, PAGE_SIZE);
+		for (uint64_t at = first; at <= last; at += PAGE_SIZE)
+			if (at >= ext->start && at < end &&
+			    fill_add(f, at, ext->fd, ext->off + (at - ext->start), PAGE_SIZE))
+				return -1;
+	}
+	return 0;
+}
+
+static int fill_stretch(struct fill *f, const struct vma *v, const struct page_extent *ext)
+{
+	uint64_t len = ext->nr_pages * PAGE_SIZE;
+
+	if (v->inherited)
+		return fill_cow(f, ext);
+	if ((v->e.status & VMA_ANON_PRIVATE) && len >= BULK_MIN_STRETCH)
+		return bulk_add(&f->bulk, ext->start, ext->fd, ext->off, len);
+	return fill_add(f, ext->start, ext->fd, ext->off, len);
+}
+
+/* Large stretches come last: when there are only few, the puppet reads them like the others. */
+static int fill_bulk(struct fill *f)
+{
+	if (f->bulk.len >= BULK_MIN_TOTAL)
+		return fill_flush(f) || bulk_run(&f->bulk, f->t) ? -1 : 0;
+	for (size_t i = 0; i < f->bulk.nr; i++) {
+		const struct bulk_job *j = &f->bulk.jobs[i];
+
+		if (fill_add(f, j->dst, j->fd, j->off, j->len))
+			return -1;
+	}
+	return fill_flush(f);
+}
+
+static int fill_vma(struct fill *f, const struct vma *v)
+{
+	for (uint64_t at = v->e.start; at < v->e.end;) {
+		struct page_extent ext;
+
+		if (!f->t->pages)
+			ext = (struct page_extent){ .where = PAGES_HOLE,
+						    .start = at,
+						    .nr_pages = (v->e.end - at) / PAGE_SIZE };
+		else
+			pagemap_extent(f->t->pages, at, v->e.end, &ext);
+		if (ext.where == PAGES_REMOTE && !opts.lazy_pages) {
+			pr_err("Pages of task %d at %#lx stayed on the source: restore with "
+			       "--lazy-pages (and start 'criu lazy-pages --page-server' first)",
+			       f->t->vpid, at);
+			return -1;
+		}
+		if (ext.where != PAGES_HOLE && opts.lazy_pages && ext.lazy && !ext.parent &&
+		    vma_lazy(v)) {
+			f->t->nr_lazy += ext.nr_pages;
+			if (fill_eager(f, &ext))
+				return -1;
+			ext.where = PAGES_LATER;
+		}
+		if (ext.where == PAGES_FILE) {
+			f->op->stats.pages_restored += ext.nr_pages;
+			if (fill_stretch(f, v, &ext))
+				return -1;
+		} else if (ext.where == PAGES_HOLE && v->inherited &&
+			   (fill_flush(f) ||
+			    drop_parents_pages(f, at, at + ext.nr_pages * PAGE_SIZE))) {
+			return -1;
+		}
+		at += ext.nr_pages * PAGE_SIZE;
+	}
+	return 0;
+}
+
+static const char *map_pages_file(const struct pagemap *pm, size_t *len)
+{
+	void *m;
+
+	*len = 0;
+	if (!pm || pm->pages_fd < 0 || !pm->pages_size)
+		return NULL;
+	m = mmap(NULL, pm->pages_size, PROT_READ, MAP_SHARED, pm->pages_fd, 0);
+	if (m == MAP_FAILED)
+		return NULL;
+	*len = pm->pages_size;
+	return m;
+}
+
+int fill_pages(struct op *op, struct task *t)
+{
+	struct fill *f = xzalloc(sizeof(*f));
+	int ret = 0;
+
+	if (!f)
+		return -1;
+	f->op = op;
+	f->t = t;
+	f->fd = -1;
+	if (t->parent) {
+		f->own_map = map_pages_file(t->pages, &f->own_len);
+		f->parent_map = map_pages_file(t->parent->pages, &f->parent_len);
+	}
+	for (size_t i = 0; i < t->nr_vmas && !ret; i++)
+		if (vma_private(&t->vmas[i]) && !vma_special(&t->vmas[i]))
+			ret = fill_vma(f, &t->vmas[i]);
+	if (!ret)
+		ret = fill_bulk(f);
+	bulk_free(&f->bulk);
+	if (f->own_map)
+		munmap((void *)f->own_map, f->own_len);
+	if (f->parent_map)
+		munmap((void *)f->parent_map, f->parent_len);
+	free(f);
+	return ret;
+}
