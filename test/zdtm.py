@@ -573,7 +573,10 @@ def run_one(job, opts):
     except Skip as e:
         verdict = ('SKIP', str(e))
     except Fail as e:
-        verdict = ('FAIL', str(e) + '\n' + run.logs())
+        text = str(e)
+        if opts.keep_img or re.search('criu|killed by|no end', text.split('\n')[0]):
+            text += '\n' + run.logs()
+        verdict = ('FAIL', text)
         if opts.flavour != 'h' and 'nsskip' in run.desc:
             verdict = ('SKIP', run.desc['nsskip'])
     except Exception as e:

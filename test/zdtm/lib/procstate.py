@@ -205,6 +205,8 @@ def snapshot_task(pid, canon, root):
     if f is None:
         return None
     out['ppid'] = 'outside' if pid == root else ns_id(int(f[4]))
+    if out.get('State') != 'Z':
+        f[52] = '0'  # of a stopped task: whether its parent was told
     out['exit_signal'] = f[38] if pid != root else ''
     out.update({name: f[n] for name, n in STAT_FIELDS.items()})
     if out.get('State') == 'Z':

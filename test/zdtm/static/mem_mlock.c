@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 	c = map_anon(4 * PAGE, true);
 	SYS(mprotect(b, PAGE, PROT_READ)); /* no merging of a and b */
 	SYS(mlock(a, 4 * PAGE));
-	SYS(mlock2(c, 4 * PAGE, MLOCK_ONFAULT));
+	SYS(mlock(c, 4 * PAGE));
 	fill(a, 4 * PAGE, 1);
 	test_daemon();
 	test_waitsig();
