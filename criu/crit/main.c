@@ -16,6 +16,8 @@ static const struct {
 	{ "encode", cmd_encode, "[-i IN] [-o OUT]", "JSON as an image" },
 	{ "show", cmd_show, "[--nopl] [IN]", "an image in readable form" },
 	{ "x", cmd_x, "DIR ps|fds|mems|rss", "look around in a checkpoint" },
+	{ "verify", cmd_verify, "DIR", "is it a checkpoint that can be restored?" },
+	{ "diff", cmd_diff, "A B", "what changed between two checkpoints of a tree" },
 	{ "core-dump", cmd_core_dump, "DIR OUT", "core files for a debugger" },
 	{ "make-lazy", cmd_make_lazy, "DIR OUT",
 	  "split a checkpoint: OUT without the pages that can come later" },
