@@ -131,22 +131,33 @@ static bool is_pending(const SignalQueueEntry *q, int signo, int code, int timer
 	return false;
 }
 
+/* Longer than it can take from reading the timers to reading the queue, and no wait that matters. */
+#define SOON_US 50000
+static bool soon(uint64_t sec, uint64_t us)
+{
+	return !sec && us < SOON_US;
+}
+
 /*
- * Timers go on while a task is frozen. One that went off once and for all between being read and this
- * has its signal in the queue and must not go off again.
+ * Timers go on while a task is frozen. One that went off once and for all between being read and this has its signal in the
+ * queue and must not go off again. A periodic ITIMER_REAL is started again by the kernel when its signal is taken off the queue,
+ * which another process does not know: there it must be running.
  */
-static void disarm_expired(const CoreEntry *core)
+static void settle_timers(const CoreEntry *core)
 {
 	const SignalQueueEntry *q = core->tc->signals_s;
 	TaskTimersEntry *timers = core->tc->timers;
 	ItimerEntry *real = timers->real;
 
-	if (!real->isec && !real->iusec && is_pending(q, SIGALRM, SI_KERNEL, 0))
-		real->vsec = real->vusec = 0;
+	if (soon(real->vsec, real->vusec) && is_pending(q, SIGALRM, SI_KERNEL, 0)) {
+		real->vsec = real->isec;
+		real->vusec = real->iusec;
+	}
 	for (size_t i = 0; i < timers->n_posix; i++) {
 		PosixTimerEntry *e = timers->posix[i];
 
-		if (!e->isec && !e->insec && is_pending(q, e->si_signo, SI_TIMER, e->it_id))
+		if (!e->isec && !e->insec && soon(e->vsec, e->vnsec / 1000) &&
+		    is_pending(q, e->si_signo, SI_TIMER, e->it_id))
 			e->vsec = e->vnsec = 0;
 	}
 }
@@ -161,7 +172,7 @@ int signals_dump(struct part *w)
 		return 0;
 	if (dump_queue(w->th->tid, true, &core->tc->signals_s))
 		return -1;
-	disarm_expired(core);
+	settle_timers(core);
 	return 0;
 }
 
