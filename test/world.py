@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A small world for tests of the command line: a workload whose health shows from outside, a directory for each test, and
+a look at what may be left behind. Used by test/check.d/*."""
+import ctypes
+import os
+import random
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CRIU = os.environ.get('CRIU', os.path.join(ROOT, 'criu/criu'))
+TESTS = []
+
+# Counts in shared memory and in a page of its own, so that both "it runs" and "its memory is whole" show from outside.
+WORKLOAD = r'''
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	size_t size = atoi(argv[2]) << 20;
+	int fd = open(argv[1], O_RDWR | O_CREAT, 0600);
+	volatile uint64_t *out;
+	unsigned char *mem = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (ftruncate(fd, 4096))
+		return 1;
+	out = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	for (size_t i = 0; i < size; i++)
+		mem[i] = i * 31 + (i >> 12);
+	if (argc > 3 && !fork())
+		for (;;)
+			pause();
+	for (;;) {
+		for (size_t i = out[0] % 4096; i < size; i += 4096)
+			if (mem[i] != (unsigned char)(i * 31 + (i >> 12)))
+				out[1]++;
+		out[0]++;
+		usleep(1000);
+	}
+}
+'''
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+class Fail(Exception):
+    pass
+
+
+class Skip(Exception):
+    pass
+
+
+def check(what, why):
+    if not what:
+        raise Fail(why)
+
+
+class Run:
+    def __init__(self, rc, out, err):
+        self.rc, self.out, self.err = rc, out, err
+
+    def __str__(self):
+        return 'exit %s\n%s%s' % (self.rc, self.out, self.err)
+
+
+def criu(*args, env=None, timeout=30, pass_fds=(), prefix=(), cwd='/'):
+    e = {k: v for k, v in os.environ.items() if not k.startswith('CRIU')}
+    e.update({'HOME': '/nonexistent'}, **(env or {}))
+    p = subprocess.run([*prefix, CRIU, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                       errors='replace', env=e, timeout=timeout, pass_fds=pass_fds, cwd=cwd)
+    for c in ('dump', 'restore', 'lazy-pages', 'page-server', 'service', 'swrk', 'dedup'):
+        if p.stderr == 'Error: %s is not supported yet\n' % c:
+            raise Skip('there is no %s yet' % c)
+    return Run(p.returncode, p.stdout, p.stderr)
+
+
+def refused(run, *words, lines=1):
+    """Exit 1, no more than LINES lines of error, all WORDS in them."""
+    text = run.err
+    errors = [l for l in text.splitlines() if 'Error' in l]
+    check(run.rc == 1, 'exit 1 was expected: %s' % run)
+    check(1 <= len(errors) <= lines, '%d error lines, expected up to %d: %s' % (len(errors), lines, run))
+    for w in words:
+        check(w in text, '"%s" is not in: %s' % (w, run))
+
+
+class Task:
+    """A running workload, and what it looks like from outside."""
+
+    def __init__(self, work, size=4, child=False):
+        self.out = os.path.join(work, 'out')
+        self.p = subprocess.Popen([os.path.join(BIN, 'workload'), self.out, str(size)] + ['child'] * child, cwd='/',
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.pid = self.p.pid
+        end = time.monotonic() + 20
+        while self.count() < 2:
+            check(time.monotonic() < end, 'the workload did not start')
+            time.sleep(0.01)
+        self.before = self.look()
+
+    def read(self):
+        try:
+            data = open(self.out, 'rb').read(16)
+        except FileNotFoundError:
+            data = b''
+        return struct.unpack('QQ', data) if len(data) == 16 else (0, 0)
+
+    def count(self):
+        return self.read()[0]
+
+    def look(self):
+        proc = '/proc/%d/' % self.pid
+        status = dict(l.rstrip('\n').split(':\t', 1) for l in open(proc + 'status') if ':\t' in l)
+        keep = ('Name', 'Umask', 'TracerPid', 'Uid', 'Gid', 'Groups', 'Threads', 'SigPnd', 'ShdPnd', 'SigBlk', 'SigIgn', 'SigCgt', 'CapEff', 'Seccomp')
+        return ({k: status.get(k) for k in keep}, sorted(os.listdir(proc + 'fd')), open(proc + 'maps').read(),
+                open(proc + 'task/%d/children' % self.pid).read())
+
+    def untouched(self):
+        """It runs, is nobody's tracee, and is what it was."""
+        check(self.p.poll() is None, 'the task is dead: %s' % self.p.returncode)
+        now = self.look()
+        for a, b in zip(self.before, now):
+            check(a == b, 'the task was changed: %s / %s' % (a, b))
+        first, end = self.count(), time.monotonic() + 5
+        while self.count() < first + 3:
+            check(time.monotonic() < end, 'the task does not run on')
+            time.sleep(0.01)
+        check(self.read()[1] == 0, 'the memory of the task is damaged')
+
+    def kill(self):
+        if self.p.returncode is None:
+            self.p.kill()
+        kill_tree(self.pid)
+        self.p.wait()
+
+
+def kill_tree(pid):
+    try:
+        kids = open('/proc/%d/task/%d/children' % (pid, pid)).read().split()
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return
+    for k in kids:
+        kill_tree(int(k))
+    try:    # restored tasks become our children when criu ends, see main()
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass
+
+
+class World:
+    """A directory for one test, its tasks, and a look at what may be left behind."""
+
+    def __enter__(self):
+        self.dir = tempfile.mkdtemp(prefix='criu-cli.')
+        self.img = os.path.join(self.dir, 'img')
+        os.mkdir(self.img)
+        self.tasks, self.procs, self.sockets = [], [], []
+        self.criu_before = running_criu()
+        return self
+
+    def task(self, **kw):
+        t = Task(self.dir, **kw)
+        self.tasks.append(t)
+        return t
+
+    def spawn(self, *args, **kw):
+        p = subprocess.Popen([CRIU, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
+        self.procs.append(p)
+        return p
+
+    def busy_port(self):
+        s = socket.socket()
+        s.bind(('127.0.0.1', 0))
+        s.listen(1)
+        self.sockets.append(s)
+        return s.getsockname()[1]
+
+    def dumped(self, **kw):
+        """The images of a task that was killed by its dump."""
+        t = self.task(**kw)
+        r = criu('dump', '-t', t.pid, '-D', self.img)
+        check(r.rc == 0, 'dump failed: %s' % r)
+        t.p.wait()
+        return t
+
+    def __exit__(self, *exc):
+        for p in self.procs:
+            if p.poll() is None:
+                p.kill()
+            p.wait()
+            p.stdout.close()
+        for t in self.tasks:
+            t.kill()
+        for s in self.sockets:
+            s.close()
+        left = running_criu() - self.criu_before
+        for pid in left | workloads(self.dir):
+            kill_tree(pid)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        if exc[0] is None:
+            check(not left, 'criu processes were left: %s' % left)
+
+
+def running_criu():
+    found = set()
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            if os.path.samefile('/proc/%s/exe' % pid, CRIU):
+                found.add(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+def workloads(dir):
+    """Pids of workloads that write below DIR."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            if dir.encode() in open('/proc/%s/cmdline' % pid, 'rb').read():
+                found.add(int(pid))
+        except OSError:
+            pass
+    return found - {os.getpid()}
+
+
+def main():
+    """Runs the tests, or those named on the command line; ends with N passed, N failed, N skipped."""
+    global BIN
+    passed = failed = skipped = 0
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)   # PR_SET_CHILD_SUBREAPER
+    BIN = tempfile.mkdtemp(prefix='criu-cli-bin.')
+    try:
+        subprocess.run(['cc', '-O2', '-xc', '-', '-o', BIN + '/workload'], input=WORKLOAD, text=True, check=True)
+        for t in TESTS:
+            if sys.argv[1:] and t.__name__ not in sys.argv[1:]:
+                continue
+            try:
+                t()
+                passed += 1
+                print('PASS', t.__name__, flush=True)
+            except Skip as e:
+                skipped += 1
+                print('SKIP', t.__name__ + ':', e, flush=True)
+            except (Fail, OSError, subprocess.SubprocessError, ValueError) as e:
+                failed += 1
+                print('FAIL', t.__name__ + ':', e, flush=True)
+    finally:
+        shutil.rmtree(BIN)
+    print('%d passed, %d failed, %d skipped' % (passed, failed, skipped))
+    return 1 if failed else 0
