@@ -1,65 +1,173 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The bulk thread: brings what nobody has asked for yet, and stands back for those who wait. */
-#include <unistd.h>
+/* The bulk connection: batches of pages that the server pushes are received, placed turn by turn, and acknowledged. */
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/socket.h>
 
-#include "lazy/lazyd.h"
-#include "lazy/ready.h"
+#include "lazy/remote.h"
 #include "util/log.h"
+#include "util/xmalloc.h"
 
-static int step(struct lazyd *d)
+/* Between two looks at new faults: so many bytes are received, so many pages placed. */
+#define RECV_BYTES  (32 * PAGE_SIZE)
+#define PLACE_PAGES 16U
+
+int bulk_send(struct remote *r, uint32_t cmd, struct object *obj, uint64_t src, uint64_t nr)
 {
-	int ret = d->remote ? remote_bulk(d) : local_background(d);
+	struct ps_msg m = {
+		.cmd = cmd, .nr_pages = nr, .vaddr = src, .dst_id = obj ? obj->dst_id : 0
+	};
 
-	/* a fork or remap that came between may have left faults to answer */
-	if (ret >= 0 && d->nr_faults && faults_answer(d))
-		return -1;
-	return ret;
+	return conn_send(&r->bulk, &m, sizeof(m));
 }
 
-static void *bulk_thread(void *arg)
+static struct object *object_by_id(struct lazyd *d, uint64_t dst_id)
 {
-	struct lazyd *d = arg;
-	uint64_t one = 1;
+	struct object *obj;
 
-	thread_stands_back();
-	pthread_mutex_lock(&d->lock);
-	while (!d->bulk_stop && d->nr_spaces) {
-		int ret = step(d);
-
-		if (ret < 0 && !d->bulk_stop)
-			d->failed = true;
-		if (ret < 0 || d->dead_spaces || d->nr_faults)
-			if (write(d->wake, &one, sizeof(one)) < 0)
-				pr_perror("Can't wake the main thread");
-		if (ret < 0)
-			break;
-	}
-	pthread_mutex_unlock(&d->lock);
+	TAILQ_FOREACH (obj, &d->objects, link)
+		if (obj->dst_id == dst_id)
+			return obj;
 	return NULL;
 }
 
-int bulk_start(struct lazyd *d)
+/* The bytes of pages after the head, or -1 logged. */
+static ssize_t check_head(struct lazyd *d)
 {
-	if (d->remote && !remote_has_bulk(d))
-		return 0;
-	if (pthread_create(&d->bulk, NULL, bulk_thread, d)) {
-		pr_err("Can't start a thread");
-		return -1;
+	struct bulkbox *b = &d->remote->box;
+	const struct ps_msg *m = &b->head.m;
+	uint64_t left, total = 0;
+	size_t bytes = 0;
+	unsigned i;
+
+	b->obj = object_by_id(d, m->dst_id);
+	for (i = 0; b->obj && i < m->len; i++) {
+		const struct ps_run *r = &b->head.runs[i];
+
+		if (!r->nr_pages || r->vaddr % PAGE_SIZE || r->zeros > 1 ||
+		    object_page(b->obj, r->vaddr, &left) < 0 || r->nr_pages > left)
+			break;
+		total += r->nr_pages;
+		bytes += r->zeros ? 0 : r->nr_pages * PAGE_SIZE;
 	}
-	d->bulk_runs = true;
-	thread_answers_fast();
+	if (b->obj && i == m->len && total == m->nr_pages)
+		return bytes;
+	pr_err("%s pushed pages that are not wanted: object 0x%" PRIx64 ", 0x%" PRIx64 ", %" PRIu64
+	       " pages in %u runs",
+	       d->remote->bulk.peer, m->dst_id, m->vaddr, m->nr_pages, m->len);
+	return -1;
+}
+
+/* How long the head is, as far as it is known. 0: it is not one, logged. */
+static size_t head_size(struct remote *r)
+{
+	const struct ps_msg *m = &r->box.head.m;
+
+	if (r->box.have < sizeof(*m))
+		return sizeof(*m);
+	if (ps_cmd(m) == PS_DONE)
+		return sizeof(*m);
+	if (ps_cmd(m) == PS_DATA && m->len && m->len <= PS_BATCH && m->nr_pages <= PS_BATCH)
+		return sizeof(*m) + m->len * sizeof(struct ps_run);
+	pr_err("%s sent something that is not a batch of pages: command 0x%x", r->bulk.peer,
+	       ps_cmd(m));
 	return 0;
 }
 
-void bulk_end(struct lazyd *d)
+static void next_message(struct bulkbox *b)
 {
-	if (!d->bulk_runs)
-		return;
-	d->bulk_stop = true;
-	if (d->remote)
-		remote_stop_bulk(d);
-	pthread_mutex_unlock(&d->lock);
-	pthread_join(d->bulk, NULL);
-	pthread_mutex_lock(&d->lock);
-	d->bulk_runs = false;
+	b->have = b->at = b->run = 0;
+	b->bytes = -1;
+	b->complete = false;
+}
+
+/* What has been received is looked at: 0, or -1 logged. */
+static int received(struct lazyd *d, size_t head)
+{
+	struct bulkbox *b = &d->remote->box;
+
+	if (b->have < sizeof(b->head.m))
+		return 0;
+	if (ps_cmd(&b->head.m) == PS_DONE) {
+		next_message(b);
+		return 0;
+	}
+	if (b->bytes < 0) {
+		/* with the message itself the length of its table has become known */
+		if (head == sizeof(b->head.m) || b->have < head)
+			return 0;
+		b->bytes = check_head(d);
+		if (b->bytes < 0)
+			return -1;
+	}
+	if (b->have == head + b->bytes) {
+		b->complete = true;
+		d->st.bytes += b->bytes;
+	}
+	return 0;
+}
+
+/* 1: something came, 0: nothing is there, -1 logged */
+static int receive(struct lazyd *d)
+{
+	struct remote *r = d->remote;
+	struct bulkbox *b = &r->box;
+	size_t head = head_size(r), want;
+	char *to;
+	ssize_t n;
+
+	if (!head)
+		return -1;
+	if (b->bytes < 0) {
+		to = (char *)&b->head + b->have;
+		want = head - b->have;
+	} else {
+		to = b->buf + (b->have - head);
+		want = min(head + b->bytes - b->have, RECV_BYTES);
+	}
+	n = recv(r->bulk.fd, to, want, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		return remote_lost(&r->bulk, n ? errno : 0);
+	b->have += n;
+	return received(d, head) ? -1 : 1;
+}
+
+static int place(struct lazyd *d)
+{
+	struct remote *r = d->remote;
+	struct bulkbox *b = &r->box;
+	unsigned left = PLACE_PAGES;
+	uint64_t nr_pages = b->head.m.nr_pages;
+
+	while (left && b->run < b->head.m.len) {
+		struct ps_run *run = &b->head.runs[b->run];
+		unsigned nr = run->zeros ? run->nr_pages : min(left, run->nr_pages - b->done);
+
+		if (place_pages(d, b->obj, run->vaddr + b->done * PAGE_SIZE,
+				run->zeros ? NULL : b->buf + b->at, nr, BY_PUSH))
+			return -1;
+		b->at += run->zeros ? 0 : nr * PAGE_SIZE;
+		b->done += nr;
+		left -= min(nr, left);
+		if (b->done == run->nr_pages) {
+			b->run++;
+			b->done = 0;
+		}
+	}
+	if (b->run < b->head.m.len)
+		return 1;
+	next_message(b);
+	return bulk_send(r, PS_ACK, NULL, 0, nr_pages) ? -1 : 1;
+}
+
+bool remote_has_bulk(const struct lazyd *d)
+{
+	return d->remote->features;
+}
+
+int remote_bulk(struct lazyd *d)
+{
+	return d->remote->box.complete ? place(d) : receive(d);
 }

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -13,7 +12,6 @@
 #include "lazy/ready.h"
 #include "stories.h"
 #include "util/dirs.h"
-#include "net/wire.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/opts.h"
@@ -105,11 +103,9 @@ static int on_signal(struct lazyd *d)
 	return -1;
 }
 
-static int dispatch(struct lazyd *d, const struct epoll_event *ev)
+static int dispatch(struct lazyd *d, const struct epoll_event *ev, bool *bulk)
 {
 	struct space *sp = (struct space *)(uintptr_t)(ev->data.u64 & ~7ULL);
-	uint64_t n;
-
 	switch ((enum watch_kind)(ev->data.u64 & 7)) {
 	case WATCH_LISTENER:
 		return restore_accept(d);
@@ -117,12 +113,13 @@ static int dispatch(struct lazyd *d, const struct epoll_event *ev)
 		return restore_message(d);
 	case WATCH_SIGNALS:
 		return on_signal(d);
-	case WATCH_SPACE: /* it may have ended meanwhile, but only this thread frees it */
+	case WATCH_SPACE: /* it may have ended earlier in this round */
 		return sp->uffd < 0 || events_read(d, sp) >= 0 ? 0 : -1;
 	case WATCH_URGENT:
 		return remote_urgent(d);
-	case WATCH_WAKE:
-		return read(d->wake, &n, sizeof(n)) < 0 && errno != EAGAIN ? -1 : 0;
+	case WATCH_BULK: /* after the faults have been answered */
+		*bulk = true;
+		return 0;
 	}
 	return 0;
 }
@@ -132,55 +129,56 @@ static bool everything_done(struct lazyd *d)
 	return d->finished && !d->nr_spaces && !(d->remote && remote_waiting(d));
 }
 
-static int handle(struct lazyd *d, const struct epoll_event *ev, int n)
+/* A part of what nobody waits for. 1: there may be more, 0: not now, -1 logged */
+static int background(struct lazyd *d, bool bulk)
 {
+	if (!d->finished)
+		return 0;
+	if (!d->remote)
+		return local_background(d);
+	return bulk ? remote_bulk(d) : 0;
+}
+
+/* 1: there is more to do at once, 0: wait for something, -1 logged */
+static int round_trip(struct lazyd *d, bool wait, bool bulk)
+{
+	struct epoll_event ev[32];
+	int n = epoll_wait(d->epoll, ev, ARRAY_SIZE(ev), wait ? -1 : 0), ret;
+
+	if (n < 0 && errno != EINTR) {
+		pr_perror("epoll_wait");
+		return -1;
+	}
 	for (int i = 0; i < n; i++)
-		if (dispatch(d, &ev[i]))
+		if (dispatch(d, &ev[i], &bulk))
 			return -1;
 	if (faults_answer(d))
 		return -1;
 	if (d->committed && !d->finished && restore_answer(d))
 		return -1;
+	ret = background(d, bulk);
 	if (d->dead_spaces)
 		free_dead_spaces(d);
-	return d->failed ? -1 : 0;
+	return ret < 0 ? -1 : ret || d->nr_faults;
 }
 
-/* With the lock; it is let go while there is nothing to do. */
 static int loop(struct lazyd *d)
 {
-	struct epoll_event ev[32];
-	int ret = 0;
+	int more = 0;
 
-	while (!ret && !everything_done(d)) {
-		int n, timeout = d->nr_faults ? 0 : -1;
-
-		pthread_mutex_unlock(&d->lock);
-		n = epoll_wait(d->epoll, ev, ARRAY_SIZE(ev), timeout);
-		pthread_mutex_lock(&d->lock);
-		if (n < 0 && errno != EINTR) {
-			pr_perror("epoll_wait");
-			return -1;
-		}
-		ret = handle(d, ev, n);
-	}
-	return ret;
+	while (more >= 0 && !everything_done(d))
+		more = round_trip(d, !more, more);
+	return more < 0 ? -1 : 0;
 }
 
 static int lazyd_init(struct lazyd *d)
 {
-	*d = (struct lazyd){
-		.epoll = -1, .wake = -1, .listener = -1, .restore = -1, .signals = -1
-	};
+	*d = (struct lazyd){ .epoll = -1, .listener = -1, .restore = -1, .signals = -1 };
 	TAILQ_INIT(&d->objects);
 	d->st.start_ns = now_ns();
-	fair_mutex(&d->lock);
 	d->buf = aligned_alloc(PAGE_SIZE, SLICE);
-	d->bulk_buf = aligned_alloc(PAGE_SIZE, max(SLICE, PS_BATCH * PAGE_SIZE));
 	d->epoll = epoll_create1(EPOLL_CLOEXEC);
-	d->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!d->buf || !d->bulk_buf || d->epoll < 0 || d->wake < 0 ||
-	    watch(d, d->wake, WATCH_WAKE, NULL)) {
+	if (!d->buf || d->epoll < 0) {
 		pr_perror("Can't start");
 		return -1;
 	}
@@ -213,9 +211,6 @@ static void lazyd_end(struct lazyd *d)
 	close_safe(&d->epoll);
 	free(d->faults);
 	free(d->buf);
-	free(d->bulk_buf);
-	close_safe(&d->wake);
-	pthread_mutex_destroy(&d->lock);
 	free(d->st.latency_ns);
 }
 
@@ -224,13 +219,11 @@ int cmd_lazy_pages(void)
 	struct lazyd d;
 	int ret = lazyd_init(&d);
 
-	pthread_mutex_lock(&d.lock);
+	thread_takes_turns();
 	if (!ret)
 		ret = loop(&d);
-	bulk_end(&d);
 	if (remote_close(&d, ret))
 		ret = -1;
-	pthread_mutex_unlock(&d.lock);
 	if (opts.display_stats)
 		stats_print(&d);
 	lazyd_end(&d);

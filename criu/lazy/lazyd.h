@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The lazy-pages daemon inside. Two threads: the main one has the epoll loop, answers faults and follows the tasks' changes; the bulk thread
- * brings what nobody has asked for yet. All state is under one lock that inherits priority: taken once per slice of
- * pages, never held while waiting for the network or a disk.
+ * The lazy-pages daemon inside: one thread and one epoll loop own all userfaultfds and all state, so that there is nothing to lock. What
+ * nobody waits for is moved in small turns, with a look at new faults between two of them. (A second thread for that was tried: the lock that keeps copies and
+ * discards apart made both slower.)
  *
- * daemon.c: the command, the loop. restoring.c: restore's hand-over. bulk.c: the bulk thread. events.c: what the kernel says about the address spaces.
- * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: pages from a page server. stats.c: what it cost.
+ * daemon.c: the command, the loop. restoring.c: restore's hand-over. events.c: what the kernel says about the address spaces.
+ * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. stats.c: what it cost.
  */
 #ifndef CRIU_LAZY_LAZYD_H
 #define CRIU_LAZY_LAZYD_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,7 +22,7 @@ enum watch_kind {
 	WATCH_SIGNALS,
 	WATCH_SPACE,
 	WATCH_URGENT,
-	WATCH_WAKE
+	WATCH_BULK
 };
 
 /* Why a page came. */
@@ -51,10 +50,6 @@ struct lazy_stats {
 
 struct remote;
 struct lazyd {
-	pthread_mutex_t lock; /* everything below */
-	pthread_t bulk;	      /* valid where bulk_runs */
-	bool bulk_runs, bulk_stop, failed;
-	int wake; /* eventfd: the bulk thread has something for the main thread to see */
 	int epoll, listener, restore, signals;
 	TAILQ_HEAD(, object) objects;
 	unsigned nr_spaces;   /* with something left to fill, or before restore has finished */
@@ -91,10 +86,6 @@ int restore_accept(struct lazyd *d);
 int restore_message(struct lazyd *d);
 int restore_answer(struct lazyd *d); /* the source has agreed: restore may let the tasks run */
 
-/* ---- bulk.c ---- */
-int bulk_start(struct lazyd *d);
-void bulk_end(struct lazyd *d); /* called with the lock */
-
 /* ---- events.c ---- */
 /* Reads all messages of SP: changes of its mappings take effect, faults go to the queue. 1: something was read, 0: nothing, -1 logged */
 int events_read(struct lazyd *d, struct space *sp);
@@ -108,7 +99,7 @@ int place_pages(struct lazyd *d, struct object *obj, uint64_t src, const void *d
 
 /* ---- local.c ---- */
 int local_fault(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages);
-/* The next slice of what is missing. 1: did something, 0: nothing is missing, -1 logged. Called with the lock, which is let go while reading. */
+/* The next slice of what is missing. 1: did something, 0: nothing is missing, -1 logged. */
 int local_background(struct lazyd *d);
 
 /* ---- remote.c ---- */
@@ -125,11 +116,10 @@ int remote_commit(struct lazyd *d);
 int remote_start(struct lazyd *d);
 /* Reads what there is on the urgent connection. -1 logged. */
 int remote_urgent(struct lazyd *d);
-bool remote_has_bulk(const struct lazyd *d);
-/* Waits for the next slice of the bulk connection and places it. Called with the lock, which is let go while waiting. -1 logged. */
+/* Reads or places the next part of what the server pushes. 1: something was done, 0: nothing is there, -1 logged. */
 int remote_bulk(struct lazyd *d);
-void remote_stop_bulk(struct lazyd *d); /* makes remote_bulk() return */
-bool remote_waiting(struct lazyd *d);	/* answers to faults are under way */
+bool remote_has_bulk(const struct lazyd *d);
+bool remote_waiting(struct lazyd *d); /* answers to faults are under way */
 /* Everything is in place: tells the server. */
 int remote_close(struct lazyd *d, bool failed);
 

@@ -67,16 +67,12 @@ static bool next_slice(struct lazyd *d, uint64_t *src, uint64_t *nr)
 
 int local_background(struct lazyd *d)
 {
-	struct object *obj;
 	uint64_t nr = 0, src;
-	int ret;
 
 	if (!next_slice(d, &src, &nr))
 		return 0;
-	obj = d->cursor;
-	pthread_mutex_unlock(&d->lock);
-	ret = fetch(obj, src, nr, d->bulk_buf);
-	pthread_mutex_lock(&d->lock);
+	if (fetch(d->cursor, src, nr, d->buf))
+		return -1;
 	d->st.bytes += nr * PAGE_SIZE;
-	return ret || place_pages(d, obj, src, d->bulk_buf, nr, BY_PUSH) ? -1 : 1;
+	return place_pages(d, d->cursor, src, d->buf, nr, BY_PUSH) ? -1 : 1;
 }

@@ -16,7 +16,7 @@
 #include "util/log.h"
 #include "util/xmalloc.h"
 
-#define TARGET_US  600
+#define TARGET_US  1000
 #define MIN_WINDOW 16 /* pages */
 #define MAX_WINDOW 2048
 #define MAX_PIECES 1024 /* in flight */

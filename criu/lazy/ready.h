@@ -20,11 +20,12 @@ int status_ready(void);
 int server_signals(void);
 
 /*
- * Threads that answer faults have little to do and somebody who waits for it; those that move everything else have much to do and
- * nobody waits. The scheduler is told so: the calling thread becomes a real-time one, or a nice one.
+ * What the scheduler is told of the calling thread. One that only answers faults has little to do, and somebody waits for it: it becomes a
+ * real-time one. One that moves everything else takes many short turns: 0.1 ms instead of some 3 ms, so that a task whose page has just
+ * come need not wait for the end of a long one (sched_setattr(2); kernels before 6.12 ignore it).
  */
 void thread_answers_fast(void);
-void thread_stands_back(void);
+void thread_takes_turns(void);
 /* A lock between the two kinds: who holds it inherits the priority of who waits for it. */
 void fair_mutex(pthread_mutex_t *m);
 

@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "lazy/lazyd.h"
+#include "lazy/remote.h"
 #include "mem/pagemap.h"
-#include "net/conn.h"
-#include "net/wire.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/opts.h"
@@ -22,37 +20,6 @@
 #define STALL_S	       30
 #define BACKGROUND_GET 32  /* plain protocol: pages of one GET, */
 #define BACKGROUND_MAX 128 /* and of all that are under way */
-
-/* The urgent connection, or the only one: what has been received and not yet looked at. */
-struct inbox {
-	struct conn c;
-	char *buf; /* of INBOX bytes */
-	size_t len;
-};
-#define INBOX (4 * (MAX_WIDEN * PAGE_SIZE + sizeof(struct ps_msg)))
-
-/* A GET under way. Answers come in the order of the questions. */
-struct ask {
-	struct object *obj;
-	uint64_t src, nr_pages, at_ns;
-	enum arrival why;
-};
-
-struct remote {
-	struct inbox urgent;
-	struct conn bulk;
-	uint64_t features, token;
-	bool started;
-	struct ask *asks; /* a ring of ASKS */
-	unsigned first, nr;
-	struct ps_msg out[64]; /* GETs not yet sent */
-	unsigned nr_out;
-	uint64_t unacked;      /* bulk pages in place */
-	uint64_t background;   /* plain: pages under way */
-	struct object *cursor; /* plain: where the background goes on */
-	uint64_t cursor_page;
-};
-#define ASKS 4096
 
 /* ---- connecting ---- */
 
@@ -124,6 +91,7 @@ static void remote_free(struct remote *r)
 	conn_close(&r->urgent.c);
 	conn_close(&r->bulk);
 	free(r->urgent.buf);
+	free(r->box.buf);
 	free(r->asks);
 	free(r);
 }
@@ -135,10 +103,13 @@ int remote_connect(struct lazyd *d)
 	if (!r)
 		return -1;
 	r->urgent.c.fd = r->bulk.fd = -1;
+	r->box.bytes = -1;
 	r->urgent.buf = xmalloc(INBOX);
+	r->box.buf = aligned_alloc(PAGE_SIZE, PS_BATCH * PAGE_SIZE);
 	r->asks = xcalloc(ASKS, sizeof(*r->asks));
-	if (!r->urgent.buf || !r->asks || speak(r) ||
-	    watch(d, r->urgent.c.fd, WATCH_URGENT, NULL)) {
+	if (!r->urgent.buf || !r->box.buf || !r->asks || speak(r) ||
+	    watch(d, r->urgent.c.fd, WATCH_URGENT, NULL) ||
+	    (r->features && watch(d, r->bulk.fd, WATCH_BULK, NULL))) {
 		remote_free(r);
 		return -1;
 	}
@@ -193,19 +164,10 @@ bool remote_waiting(struct lazyd *d)
 	return d->remote->nr;
 }
 
-static int send_bulk(struct remote *r, uint32_t cmd, struct object *obj, uint64_t src, uint64_t nr)
-{
-	struct ps_msg m = {
-		.cmd = cmd, .nr_pages = nr, .vaddr = src, .dst_id = obj ? obj->dst_id : 0
-	};
-
-	return conn_send(&r->bulk, &m, sizeof(m));
-}
-
 void remote_unwant(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
 {
 	if (d->remote->started && d->remote->features)
-		send_bulk(d->remote, PS_UNWANT, obj, src,
+		bulk_send(d->remote, PS_UNWANT, obj, src,
 			  nr_pages); /* an error shows at the next receive */
 }
 
@@ -224,7 +186,7 @@ int remote_commit(struct lazyd *d)
 static int want_object(struct remote *r, struct object *obj)
 {
 	for (size_t i = 0; i < obj->nr_runs; i++)
-		if (send_bulk(r, PS_WANT, obj, obj->runs[i].start, obj->runs[i].nr_pages))
+		if (bulk_send(r, PS_WANT, obj, obj->runs[i].start, obj->runs[i].nr_pages))
 			return -1;
 	return 0;
 }
@@ -242,7 +204,7 @@ int remote_start(struct lazyd *d)
 	TAILQ_FOREACH (obj, &d->objects, link)
 		if (want_object(r, obj))
 			return -1;
-	return send_bulk(r, PS_START, NULL, 0, 0);
+	return bulk_send(r, PS_START, NULL, 0, 0);
 }
 
 /* ---- the background of the plain protocol ---- */
@@ -307,17 +269,7 @@ static int plain_background(struct lazyd *d)
 
 /* ---- receiving ---- */
 
-static struct object *object_by_id(struct lazyd *d, uint64_t dst_id)
-{
-	struct object *obj;
-
-	TAILQ_FOREACH (obj, &d->objects, link)
-		if (obj->dst_id == dst_id)
-			return obj;
-	return NULL;
-}
-
-static int lost(struct conn *c, int err)
+int remote_lost(struct conn *c, int err)
 {
 	if (err)
 		pr_err("Can't receive from %s: %s", c->peer, strerror(err));
@@ -414,7 +366,7 @@ int remote_urgent(struct lazyd *d)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)
-		return lost(&in->c, n ? errno : 0);
+		return remote_lost(&in->c, n ? errno : 0);
 	in->len += n;
 	while ((used = urgent_message(d, in->buf + done, in->len - done)) > 0)
 		done += used;
@@ -423,101 +375,6 @@ int remote_urgent(struct lazyd *d)
 	in->len -= done;
 	memmove(in->buf, in->buf + done, in->len);
 	return 0;
-}
-
-/* ---- the bulk connection ---- */
-
-/* Waits, without the lock, for LEN bytes. */
-static int bulk_recv(struct lazyd *d, void *buf, size_t len)
-{
-	struct remote *r = d->remote;
-	ssize_t n;
-
-	pthread_mutex_unlock(&d->lock);
-	n = read_full(r->bulk.fd, buf, len);
-	pthread_mutex_lock(&d->lock);
-	if (d->bulk_stop)
-		return -1;
-	return n == (ssize_t)len ? 0 : lost(&r->bulk, n < 0 ? errno : 0);
-}
-
-static int check_runs(struct remote *r, struct object *obj, const struct ps_msg *m,
-		      const struct ps_run *runs)
-{
-	uint64_t left, total = 0;
-
-	for (unsigned i = 0; obj && i < m->len; i++) {
-		if (!runs[i].nr_pages || runs[i].vaddr % PAGE_SIZE || runs[i].zeros > 1 ||
-		    object_page(obj, runs[i].vaddr, &left) < 0 || runs[i].nr_pages > left)
-			break;
-		total += runs[i].nr_pages;
-		if (i == m->len - 1 && total == m->nr_pages)
-			return 0;
-	}
-	pr_err("%s pushed pages that are not wanted: object 0x%" PRIx64 ", 0x%" PRIx64 ", %" PRIu64
-	       " pages in %u runs",
-	       r->bulk.peer, m->dst_id, m->vaddr, m->nr_pages, m->len);
-	return -1;
-}
-
-/* Receives and places the runs' pages, slice by slice. */
-static int take_runs(struct lazyd *d, struct object *obj, const struct ps_run *runs, unsigned nr)
-{
-	unsigned i = 0;
-
-	while (i < nr) {
-		uint64_t bytes = 0, at = 0;
-		unsigned first = i;
-
-		/* as many runs as fit into a slice, at least one of up to PS_BATCH pages */
-		do
-			bytes += runs[i].zeros ? 0 : runs[i].nr_pages * PAGE_SIZE;
-		while (++i < nr && bytes + runs[i].nr_pages * PAGE_SIZE <= SLICE);
-		if (bytes && bulk_recv(d, d->bulk_buf, bytes))
-			return -1;
-		d->st.bytes += bytes;
-		for (unsigned k = first; k < i; k++) {
-			if (place_pages(d, obj, runs[k].vaddr,
-					runs[k].zeros ? NULL : d->bulk_buf + at, runs[k].nr_pages,
-					BY_PUSH))
-				return -1;
-			at += runs[k].zeros ? 0 : runs[k].nr_pages * PAGE_SIZE;
-		}
-	}
-	return 0;
-}
-
-int remote_bulk(struct lazyd *d)
-{
-	struct remote *r = d->remote;
-	struct ps_run runs[PS_BATCH];
-	struct object *obj;
-	struct ps_msg m;
-
-	if (bulk_recv(d, &m, sizeof(m)))
-		return -1;
-	if (ps_cmd(&m) == PS_DONE)
-		return 0;
-	if (ps_cmd(&m) != PS_DATA || !m.len || m.len > PS_BATCH || m.nr_pages > PS_BATCH) {
-		pr_err("%s sent an unknown command 0x%x", r->bulk.peer, ps_cmd(&m));
-		return -1;
-	}
-	if (bulk_recv(d, runs, m.len * sizeof(*runs)))
-		return -1;
-	obj = object_by_id(d, m.dst_id);
-	if (check_runs(r, obj, &m, runs) || take_runs(d, obj, runs, m.len))
-		return -1;
-	return send_bulk(r, PS_ACK, NULL, 0, m.nr_pages);
-}
-
-bool remote_has_bulk(const struct lazyd *d)
-{
-	return d->remote->features;
-}
-
-void remote_stop_bulk(struct lazyd *d)
-{
-	shutdown(d->remote->bulk.fd, SHUT_RDWR);
 }
 
 /* ---- the end ---- */

@@ -97,7 +97,7 @@ int restore_answer(struct lazyd *d)
 	unwatch(d, &d->restore);
 	pr_info("restore is done: %" PRIu64 " pages to fill in %u tasks", d->nr_left, d->nr_spaces);
 	end_complete_spaces(d);
-	return (d->remote && remote_start(d)) || bulk_start(d) ? -1 : 0;
+	return d->remote ? remote_start(d) : 0;
 }
 
 int restore_message(struct lazyd *d)

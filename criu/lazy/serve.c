@@ -289,7 +289,7 @@ static int hello(struct client *cl, struct ps_msg *m)
 static int attach(struct client *cl, const struct ps_msg *m)
 {
 	cl->session = find_session(cl->server, m->dst_id);
-	thread_stands_back();
+	thread_takes_turns();
 	if (cl->session)
 		return push_loop(cl);
 	pr_err("%s: bulk connection of an unknown session", cl->c.peer);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What remote.c and bulk.c share. Nobody else includes this. */
+#ifndef CRIU_LAZY_REMOTE_H
+#define CRIU_LAZY_REMOTE_H
+
+#include "lazy/lazyd.h"
+#include "net/conn.h"
+#include "net/wire.h"
+
+/* The urgent connection, or the only one: what has been received and not yet looked at. */
+struct inbox {
+	struct conn c;
+	char *buf; /* of INBOX bytes */
+	size_t len;
+};
+#define INBOX (4 * (MAX_WIDEN * PAGE_SIZE + sizeof(struct ps_msg)))
+
+/* A message of the bulk connection: first received, then placed in turns. */
+struct bulkbox {
+	struct {
+		struct ps_msg m;
+		struct ps_run runs[PS_BATCH];
+	} head;
+	size_t have;   /* bytes of HEAD, then of the pages */
+	ssize_t bytes; /* of the pages; -1: the head is not complete */
+	bool complete;
+	struct object *obj;
+	unsigned run;  /* being placed, */
+	uint32_t done; /* pages of it that are */
+	char *buf;     /* PS_BATCH pages */
+	size_t at;     /* in BUF */
+};
+
+/* A GET under way. Answers come in the order of the questions. */
+struct ask {
+	struct object *obj;
+	uint64_t src, nr_pages, at_ns;
+	enum arrival why;
+};
+
+struct remote {
+	struct inbox urgent;
+	struct conn bulk;
+	struct bulkbox box;
+	uint64_t features, token;
+	bool started;
+	struct ask *asks; /* a ring of ASKS */
+	unsigned first, nr;
+	struct ps_msg out[64]; /* GETs not yet sent */
+	unsigned nr_out;
+	uint64_t background;   /* plain: pages under way */
+	struct object *cursor; /* plain: where the background goes on */
+	uint64_t cursor_page;
+};
+#define ASKS 4096
+
+/* ---- bulk.c ---- */
+/* One message without pages on the bulk connection. -1 logged. */
+int bulk_send(struct remote *r, uint32_t cmd, struct object *obj, uint64_t src, uint64_t nr);
+
+/* ---- remote.c ---- */
+/* The connection broke (ERR), or was closed (0): logs it. -1 */
+int remote_lost(struct conn *c, int err);
+
+#endif
