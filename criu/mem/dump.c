@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "mem/eager.h"
 #include "mem/mem.h"
 #include "mem/pagemap.h"
 #include "mem/scan.h"
@@ -34,6 +35,7 @@ struct pages_out {
 	struct fd_channel channel;
 	int remote_fd; /* the pages file in the task; -1: the task has no room for a descriptor */
 	int mem;       /* /proc/PID/mem, for areas that the task may not read itself */
+	struct eager eager;
 	struct iovec iov[MAX_IOV];
 	unsigned nr_iov;
 	size_t len; /* bytes in iov */
@@ -105,36 +107,64 @@ static int flush(struct pages_out *o)
 	return 0;
 }
 
-static int add_region(const struct scan_region *r, void *arg)
+/* Queues pages for the task to write, or copies them at once. */
+static int save(struct pages_out *o, uint64_t start, uint64_t end, uint32_t flags)
 {
-	struct pages_out *o = arg;
-	uint64_t start = r->start, nr_pages = (r->end - r->start) / PAGE_SIZE;
-	uint32_t flags = vma_lazy(o->vma) ? PE_LAZY | PE_PRESENT : PE_PRESENT;
+	uint64_t nr_pages = (end - start) / PAGE_SIZE;
 
-	o->op->stats.pages_scanned += nr_pages;
-	if (opts.lazy_pages && (flags & PE_LAZY)) {
-		o->op->stats.pages_lazy += nr_pages;
-		o->t->nr_lazy += nr_pages;
-		return sink_run(&o->sink, start, nr_pages, PE_LAZY) ? 1 : 0;
-	}
 	o->op->stats.pages_written += nr_pages;
 	/* over the wire each run's header comes right before its bytes */
 	if (o->sink.remote && flush(o))
-		return 1;
+		return -1;
 	if (sink_run(&o->sink, start, nr_pages, flags))
-		return 1;
+		return -1;
 	if (!(o->vma->e.prot & PROT_READ))
-		return flush(o) || copy_from_outside(o, start, r->end - start) ? 1 : 0;
-	while (start < r->end) {
-		size_t part = min(r->end - start, MAX_WRITE);
+		return flush(o) || copy_from_outside(o, start, end - start) ? -1 : 0;
+	while (start < end) {
+		size_t part = min(end - start, MAX_WRITE);
 
 		if ((o->nr_iov == MAX_IOV || o->len + part > MAX_WRITE) && flush(o))
-			return 1;
+			return -1;
 		o->iov[o->nr_iov++] = (struct iovec){ (void *)start, part };
 		o->len += part;
 		start += part;
 	}
 	return 0;
+}
+
+/* --lazy-pages: the pages stay, but for those that are wanted at once. */
+static int leave(struct pages_out *o, uint64_t start, uint64_t end)
+{
+	for (uint64_t next; start < end; start = next) {
+		bool eager;
+
+		next = eager_piece(&o->eager, start, end, &eager);
+		if (eager) {
+			if (save(o, start, next, PE_PRESENT))
+				return -1;
+			continue;
+		}
+		o->op->stats.pages_lazy += (next - start) / PAGE_SIZE;
+		o->t->nr_lazy += (next - start) / PAGE_SIZE;
+		if (sink_run(&o->sink, start, (next - start) / PAGE_SIZE, PE_LAZY))
+			return -1;
+	}
+	return 0;
+}
+
+static int add_region(const struct scan_region *r, void *arg)
+{
+	struct pages_out *o = arg;
+	int ret;
+
+	o->op->stats.pages_scanned += (r->end - r->start) / PAGE_SIZE;
+	if (!vma_lazy(o->vma))
+		ret = save(o, r->start, r->end, PE_PRESENT);
+	else if (opts.lazy_pages)
+		ret = leave(o, r->start, r->end);
+	else
+		ret = save(o, r->start, r->end, PE_LAZY | PE_PRESENT);
+	return ret ? 1 : 0; /* a positive result ends the scan */
 }
 
 /* Opens what is needed to let the task write. A task at its limit of open files is read from outside. */
@@ -199,8 +229,9 @@ int pages_dump(struct op *op, struct task *t)
 	if (sink_open(&o->sink, op->images, IMG_PAGEMAP, t->vpid))
 		goto out;
 	open_channel(o);
-	ret = scan_vmas(o, pagemap);
+	ret = opts.lazy_pages && eager_find(t, &o->eager) ? -1 : scan_vmas(o, pagemap);
 	close_channel(o);
+	free(o->eager.pages);
 	ret |= sink_close(&o->sink);
 	op->stats.memwrite_us += now_us() - start;
 out:

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "mem/bulk.h"
+#include "mem/eager.h"
 #include "mem/mem.h"
 #include "mem/pagemap.h"
 #include "remote/puppet.h"
@@ -38,6 +39,7 @@ struct fill {
 	const char *own_map, *parent_map;
 	size_t own_len, parent_len;
 	struct bulk bulk;
+	struct eager eager;
 };
 
 static int fill_flush(struct fill *f)
@@ -167,26 +169,18 @@ static int drop_parents_pages(struct fill *f, uint64_t start, uint64_t end)
 	return 0;
 }
 
-/*
- * Restartable sequences: registering them makes the kernel write into the thread's area, which would put a zero page where a lazy one
- * is expected. Such pages are filled at once, where their bytes are at hand.
- */
+/* Of a lazy stretch: the few pages that are wanted at once, where their bytes are at hand (mem/eager.h). */
 static int fill_eager(struct fill *f, const struct page_extent *ext)
 {
+	uint64_t end = ext->start + ext->nr_pages * PAGE_SIZE, next;
+	bool eager;
+
 	if (ext->where != PAGES_FILE)
 		return 0;
-	for_each_thread (th, f->t) {
-		RseqEntry *r = th->core->thread_core ? th->core->thread_core->rseq_entry : NULL;
-		uint64_t end = ext->start + ext->nr_pages * PAGE_SIZE, first, last;
-
-		if (!r || !r->rseq_abi_pointer)
-			continue;
-		first = round_down(r->rseq_abi_pointer, PAGE_SIZE);
-		last = round_down(r->rseq_abi_pointer + max(r->rseq_abi_size, 1u) - 1, PAGE_SIZE);
-		for (uint64_t at = first; at <= last; at += PAGE_SIZE)
-			if (at >= ext->start && at < end &&
-			    fill_add(f, at, ext->fd, ext->off + (at - ext->start), PAGE_SIZE))
-				return -1;
+	for (uint64_t at = ext->start; at < end; at = next) {
+		next = eager_piece(&f->eager, at, end, &eager);
+		if (eager && fill_add(f, at, ext->fd, ext->off + (at - ext->start), next - at))
+			return -1;
 	}
 	return 0;
 }
@@ -278,6 +272,8 @@ int fill_pages(struct op *op, struct task *t)
 	f->op = op;
 	f->t = t;
 	f->fd = -1;
+	if (opts.lazy_pages && eager_find(t, &f->eager))
+		ret = -1;
 	if (t->parent) {
 		f->own_map = map_pages_file(t->pages, &f->own_len);
 		f->parent_map = map_pages_file(t->parent->pages, &f->parent_len);
@@ -288,6 +284,7 @@ int fill_pages(struct op *op, struct task *t)
 	if (!ret)
 		ret = fill_bulk(f);
 	bulk_free(&f->bulk);
+	free(f->eager.pages);
 	if (f->own_map)
 		munmap((void *)f->own_map, f->own_len);
 	if (f->parent_map)

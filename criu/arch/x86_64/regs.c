@@ -165,3 +165,13 @@ bool arch_hide_eintr(struct arch_regs *regs)
 	regs->r.rax = -ERESTARTNOHAND;
 	return true;
 }
+
+uint64_t arch_core_sp(const CoreEntry *core)
+{
+	return core->thread_info ? core->thread_info->gpregs->sp : 0;
+}
+
+uint64_t arch_core_tls(const CoreEntry *core)
+{
+	return core->thread_info ? core->thread_info->gpregs->fs_base : 0;
+}
