@@ -253,7 +253,13 @@ static int start_itimer(struct part *w, int which, const ItimerEntry *e)
 {
 	struct itimerval it = { { e->isec, e->iusec }, { e->vsec, e->vusec } };
 
-	if (!e->vsec && !e->vusec)
+	/*
+	 * A periodic ITIMER_REAL stands still from its expiry until its signal is taken: dumped in between it has no time
+	 * left. It expires again at once; its signal, pending already, is the same one.
+	 */
+	if (which == ITIMER_REAL && !e->vsec && !e->vusec && (e->isec || e->iusec))
+		it.it_value.tv_usec = 1;
+	else if (!e->vsec && !e->vusec)
 		return 0;
 	if (part_room(w, 1, sizeof(it)))
 		return -1;

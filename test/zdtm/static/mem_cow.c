@@ -56,6 +56,8 @@ int main(int argc, char **argv)
 	test_end(pid[0]);
 	test_end(pid[1]);
 	CHECK(differs(mem, NR * PAGE, 1) < 0, "a child's writing shows in the parent");
-	CHECK(after >= before * 9 / 10, "%ld KiB were shared, now %ld", before, after);
+	/* pages that a lazy restore brings one by one are not shared */
+	CHECK(after >= before * 9 / 10 || getenv("ZDTM_LAZY"), "%ld KiB were shared, now %ld",
+	      before, after);
 	pass();
 }
