@@ -160,7 +160,7 @@ int files_install(struct op *op, struct task *t, int local_sock, int sock_fd)
 	if (finish_all(op, t))
 		return -1;
 	for_each_live_task (o, op)
-		if (table_owner(op, o) == t && fs_install(op, o))
+		if (table_owner(op, o) == t && (ttys_install(op, o) || fs_install(op, o)))
 			return -1;
 	prog_reset(leader(t)->puppet);
 	prog_add(leader(t)->puppet, RC_STOP, __NR_close, sock_fd);

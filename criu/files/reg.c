@@ -205,6 +205,12 @@ static bool in_proc(const char *path)
 	return !strncmp(path, "/proc/", 6);
 }
 
+/* Terminals' names are numbers that change; their entries are for tty_open.c. */
+static bool is_pts(const RegFileEntry *e)
+{
+	return e->has_mode && S_ISCHR(e->mode) && !strncmp(e->name, "/dev/pts/", 9);
+}
+
 static int reg_collect(struct op *op)
 {
 	struct stat st;
@@ -215,7 +221,8 @@ static int reg_collect(struct op *op)
 		struct file *f = op->files->v[i];
 		RegFileEntry *e = f->entry->reg;
 
-		if (!e || ghost_is(op, f->id) || file_is_given(op, f) || in_proc(e->name))
+		if (!e || ghost_is(op, f->id) || file_is_given(op, f) || in_proc(e->name) ||
+		    is_pts(e))
 			continue;
 		if (lstat(e->name, &st)) {
 			pr_perror("Can't find file %s", e->name);

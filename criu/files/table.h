@@ -138,6 +138,9 @@ int locks_collect(struct op *op);
 int locks_install(struct op *op, struct task *t);
 void locks_free(struct op *op);
 
+/* ---- tty_open.c ---- */
+int ttys_install(struct op *op, struct task *t); /* T takes its controlling terminal */
+
 /* ---- pure parts, for the unit tests ---- */
 EventpollTfdEntry *epoll_parse(const char *line);    /* a "tfd:" line of fdinfo; NULL: logged */
 InotifyWdEntry *inotify_parse(const char *line);     /* an "inotify" line */
