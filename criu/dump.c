@@ -13,6 +13,7 @@
 #include "mem/mem.h"
 #include "mem/pagemap.h"
 #include "mem/sink.h"
+#include "net/tls.h"
 #include "op.h"
 #include "remote/freeze.h"
 #include "remote/puppet.h"
@@ -33,13 +34,19 @@ static int step_options(struct op *op)
 	}
 	if (opts.page_server && sink_connect())
 		return -1;
-	if (opts.lazy_pages && lazy_server_listen())
-		return -1;
+	if (opts.lazy_pages) {
+		/* a key that lies there from an earlier dump would be used by lazy-pages */
+		tls_key_remove(op->images);
+		if ((opts.tls_psk && tls_key_make(op->images)) || lazy_server_listen())
+			return -1;
+	}
 	return files_init(op);
 }
 
 static void undo_options(struct op *op)
 {
+	if (opts.lazy_pages)
+		tls_key_remove(op->images);
 	if (opts.page_server)
 		sink_disconnect(true);
 	files_free(op);

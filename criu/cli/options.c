@@ -288,13 +288,13 @@ const struct opt_def opt_table[] = {
 	CALL("cpu-cap", 0, cpu_cap, C_BOTH | C_CPUINFO, "[LIST]", parse_cpu_cap, "which CPU features must be there: none, fpu, ins, cpu, image, all; ^ takes one away"),
 
 	TITLE("TLS"),
-	FLAG("tls", 0, tls, C_WIRE, "encrypt the connections; both sides are verified", NOT("connections are plain; tunnel them")),
+	FLAG("tls", 0, tls, C_WIRE, "encrypt the connections; both sides show certificates and verify them"),
 	STR("tls-cacert", 0, tls_cacert, C_WIRE, "FILE", "who may sign the certificates"),
 	STR("tls-cacrl", 0, tls_cacrl, C_WIRE, "FILE", "certificates that were revoked"),
 	STR("tls-cert", 0, tls_cert, C_WIRE, "FILE", "this side's certificate"),
 	STR("tls-key", 0, tls_key, C_WIRE, "FILE", "and its key"),
-	FLAG("tls-no-cn-verify", 0, tls_no_cn_verify, C_WIRE, "do not compare the certificate's name", NOT("connections are plain; tunnel them")),
-	FLAG("tls-psk", 0, tls_psk, C_WIRE, "encrypt with a key that dump puts into the images directory", NOT("connections are plain; tunnel them")),
+	FLAG("tls-no-cn-verify", 0, tls_no_cn_verify, C_WIRE, "do not compare the name in the server's certificate with --address"),
+	FLAG("tls-psk", 0, tls_psk, C_WIRE, "encrypt with a key that the server puts into the images directory"),
 
 	TITLE("check"),
 	ROW("feature", 0, OPT_LIST, &cli.features, C_CHECK, "NAME", "one feature of the kernel; list: all names"),

@@ -341,6 +341,8 @@ static const struct rule exclusive[] = {
 	  "them and waits to be asked" },
 	{ C_DUMP | C_RESTORE, &opts.tcp_established, &opts.tcp_close,
 	  "--tcp-established and --tcp-close: choose one" },
+	{ C_DUMP | C_PRE_DUMP | C_LAZY | C_SERVER, &opts.tls, &opts.tls_psk,
+	  "--tls and --tls-psk: choose one" },
 };
 
 static int check_needs(const struct command *c)

@@ -125,8 +125,8 @@ static int receive(struct lazyd *d)
 		to = b->buf + (b->have - head);
 		want = min(head + b->bytes - b->have, RECV_BYTES);
 	}
-	n = recv(r->bulk.fd, to, want, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = conn_take(&r->bulk, to, want, MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
 		return 0;
 	if (n <= 0)
 		return remote_lost(&r->bulk, n ? errno : 0);

@@ -83,10 +83,8 @@ static int store_pages(struct receiver *r, uint64_t nr_pages)
 				       r->c.peer);
 			return -1;
 		}
-		if (write_full(sink_fd(&r->sink), r->buf, n)) {
-			pr_perror("%s: can't write pages", image_name(r->sink.w.pages));
+		if (sink_write(&r->sink, r->buf, n))
 			return -1;
-		}
 		left -= n;
 	}
 	r->nr_pages += nr_pages;
@@ -186,6 +184,8 @@ static int receive_one(void)
 	struct conn c = CONN_INIT;
 	int ret;
 
+	if (tls_key_ensure(dirs.images) || tls_prepare(TLS_SERVER, dirs.images))
+		return -1;
 	if (opts.ps_socket >= 0) {
 		if (conn_from_fd(&c, opts.ps_socket))
 			return -1;
@@ -199,7 +199,7 @@ static int receive_one(void)
 	if (listener >= 0 && conn_accept(&c, listener, -1))
 		return -1;
 	close_safe(&listener);
-	ret = receive(&c);
+	ret = conn_secure(&c, TLS_SERVER) ? -1 : receive(&c);
 	conn_close(&c);
 	return ret;
 }

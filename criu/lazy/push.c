@@ -260,16 +260,14 @@ static int listen_to_client(struct pusher *p, bool block)
 	ssize_t n;
 	size_t used;
 
-	do
-		n = recv(p->cl->c.fd, p->in + p->in_len, sizeof(p->in) - p->in_len,
-			 block ? 0 : MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	n = conn_take(&p->cl->c, p->in + p->in_len, sizeof(p->in) - p->in_len,
+		      block ? 0 : MSG_DONTWAIT);
 	if (!n)
 		return 1;
 	if (n < 0) {
 		if (errno == EAGAIN)
 			return 0;
-		if (!p->cl->c.quiet)
+		if (!p->cl->c.quiet && errno != EPROTO)
 			pr_perror("Can't receive from %s", p->cl->c.peer);
 		return -1;
 	}

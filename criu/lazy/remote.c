@@ -10,6 +10,7 @@
 
 #include "lazy/remote.h"
 #include "mem/pagemap.h"
+#include "util/dirs.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/opts.h"
@@ -26,7 +27,7 @@
 static int server_connect(struct conn *c)
 {
 	if (opts.ps_socket >= 0)
-		return conn_from_fd(c, opts.ps_socket);
+		return conn_from_fd(c, opts.ps_socket) || conn_secure(c, TLS_CLIENT) ? -1 : 0;
 	return conn_connect(c, opts.address, opts.port, CONNECT_MS, false);
 }
 
@@ -38,10 +39,19 @@ static int hello(struct remote *r)
 			    .vaddr = PS_FEAT_BULK | PS_FEAT_COMMIT };
 	struct conn *c = &r->urgent.c;
 
+	ssize_t n;
+
 	if (conn_set_timeout(c, HELLO_S) || conn_send(c, &m, sizeof(m)))
 		return -1;
-	if (read_full(c->fd, &m, sizeof(m)) != sizeof(m))
-		return 1;
+	n = conn_take(c, &m, sizeof(m), MSG_WAITALL);
+	if (n > 0 && n < (ssize_t)sizeof(m)) {
+		pr_err("%s does not answer as a page server: was it started with --tls or "
+		       "--tls-psk?",
+		       c->peer);
+		return -1;
+	}
+	if (n <= 0) /* EPROTO: refused by TLS, which has been said */
+		return n < 0 && errno == EPROTO ? -1 : 1;
 	if (ps_cmd(&m) != PS_HELLO || m.nr_pages != PS_VERSION || !(m.vaddr & PS_FEAT_BULK)) {
 		pr_err("%s answered a hello with something else (command 0x%x, version %" PRIu64
 		       ")",
@@ -102,6 +112,8 @@ int remote_connect(struct lazyd *d)
 
 	if (!r)
 		return -1;
+	/* who was given the images was given the key of their server */
+	tls_key_use_found(dirs.images);
 	r->urgent.c.fd = r->bulk.fd = -1;
 	r->box.bytes = -1;
 	r->urgent.buf = xmalloc(INBOX);
@@ -271,6 +283,8 @@ static int plain_background(struct lazyd *d)
 
 int remote_lost(struct conn *c, int err)
 {
+	if (err == EPROTO) /* logged */
+		return -1;
 	if (err)
 		pr_err("Can't receive from %s: %s", c->peer, strerror(err));
 	else
@@ -360,10 +374,10 @@ static ssize_t urgent_message(struct lazyd *d, const char *buf, size_t len)
 int remote_urgent(struct lazyd *d)
 {
 	struct inbox *in = &d->remote->urgent;
-	ssize_t n = recv(in->c.fd, in->buf + in->len, INBOX - in->len, MSG_DONTWAIT), used;
+	ssize_t n = conn_take(&in->c, in->buf + in->len, INBOX - in->len, MSG_DONTWAIT), used;
 	size_t done = 0;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && errno == EAGAIN)
 		return 0;
 	if (n <= 0)
 		return remote_lost(&in->c, n ? errno : 0);
@@ -374,7 +388,7 @@ int remote_urgent(struct lazyd *d)
 		return -1;
 	in->len -= done;
 	memmove(in->buf, in->buf + done, in->len);
-	return 0;
+	return conn_pending(&in->c) ? remote_urgent(d) : 0;
 }
 
 /* ---- the end ---- */

@@ -302,8 +302,8 @@ static int serve_client(struct client *cl)
 {
 	struct ps_msg m;
 
-	if (conn_set_timeout(&cl->c, FIRST_MESSAGE_S) || conn_recv(&cl->c, &m, sizeof(m)) ||
-	    conn_set_timeout(&cl->c, 0))
+	if (conn_set_timeout(&cl->c, FIRST_MESSAGE_S) || conn_secure(&cl->c, TLS_SERVER) ||
+	    conn_recv(&cl->c, &m, sizeof(m)) || conn_set_timeout(&cl->c, 0))
 		return -1;
 	switch (ps_cmd(&m)) {
 	case PS_HELLO:
@@ -479,13 +479,11 @@ static int the_listener = -1;
 
 int lazy_server_listen(void)
 {
+	if (tls_prepare(TLS_SERVER, dirs.images))
+		return -1;
 	if (opts.ps_socket >= 0)
 		return 0;
 	the_listener = conn_listen(opts.address, &opts.port);
-	if (the_listener >= 0 && !opts.address && !opts.tls && !opts.tls_psk)
-		pr_warn("Anybody who can reach port %d of this host can fetch the tasks' memory:"
-			" give --address, --tls or --tls-psk",
-			opts.port);
 	return the_listener < 0 ? -1 : 0;
 }
 
@@ -495,7 +493,8 @@ int serve_images(void)
 	struct server sv;
 	int ret;
 
-	if (lazy_server_listen())
+	tls_key_use_found(dirs.images);
+	if (tls_key_ensure(dirs.images) || lazy_server_listen())
 		return -1;
 	if (opts.ps_socket >= 0 && conn_from_fd(&given, opts.ps_socket))
 		return -1;

@@ -41,7 +41,7 @@ struct pages_out {
 	size_t len; /* bytes in iov */
 };
 
-/* The slow way, from outside: areas without PROT_READ, tasks without a free descriptor. */
+/* The slow way, from outside: areas without PROT_READ, tasks without a free descriptor, pages that go through TLS. */
 static int copy_from_outside(struct pages_out *o, uint64_t start, size_t len)
 {
 	cleanup_free char *buf = xmalloc(1 << 20);
@@ -55,10 +55,8 @@ static int copy_from_outside(struct pages_out *o, uint64_t start, size_t len)
 			pr_perror("Can't read the memory of task %d at %#lx", o->t->pid, start);
 			return -1;
 		}
-		if (write_full(sink_fd(&o->sink), buf, part)) {
-			pr_perror("Can't write %zu bytes of pages of task %d", part, o->t->pid);
+		if (sink_write(&o->sink, buf, part))
 			return -1;
-		}
 		start += part;
 		len -= part;
 	}
@@ -174,6 +172,8 @@ static void open_channel(struct pages_out *o)
 	int fd = sink_fd(&o->sink);
 
 	o->remote_fd = -1;
+	if (!sink_raw(&o->sink)) /* to be encrypted: criu reads the task and writes for it */
+		return;
 	if (fd_channel_open(p, &o->channel))
 		return;
 	if (fd_channel_send(p, &o->channel, &fd, 1, &o->remote_fd))
@@ -186,7 +186,8 @@ static void close_channel(struct pages_out *o)
 
 	if (o->remote_fd >= 0)
 		puppet_call(p, __NR_close, o->remote_fd);
-	fd_channel_close(p, &o->channel);
+	if (sink_raw(&o->sink))
+		fd_channel_close(p, &o->channel);
 }
 
 static int scan_vmas(struct pages_out *o, int pagemap)

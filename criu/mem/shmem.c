@@ -35,9 +35,7 @@ static int dump_extent(struct page_sink *s, int fd, uint64_t start, uint64_t end
 
 		if (p == MAP_FAILED)
 			return -1;
-		ret = write_full(sink_fd(s), p, len);
-		if (ret)
-			pr_perror("Can't save %lu bytes of shared memory", len);
+		ret = sink_write(s, p, len);
 		munmap(p, len);
 		if (ret)
 			return -1;

@@ -6,6 +6,7 @@
 
 #include "net/conn.h"
 #include "net/wire.h"
+#include "util/io.h"
 #include "util/log.h"
 #include "util/opts.h"
 #include "util/xmalloc.h"
@@ -20,7 +21,9 @@ int sink_connect(void)
 	if (!opts.page_server || server.fd >= 0)
 		return 0;
 	if (opts.ps_socket >= 0)
-		return conn_from_fd(&server, opts.ps_socket);
+		return conn_from_fd(&server, opts.ps_socket) || conn_secure(&server, TLS_CLIENT)
+			       ? -1
+			       : 0;
 	return conn_connect(&server, opts.address, opts.port, CONNECT_TIMEOUT_MS, false);
 }
 
@@ -63,7 +66,12 @@ static int remote_open(struct page_sink *s, enum image_type type, unsigned long 
 		return -1;
 	}
 	s->server_parent = parent;
-	return 0;
+	if (!(parent & ~1))
+		return 0;
+	pr_err("What answers at %s is not a page server, or one that was started with --tls or "
+	       "--tls-psk",
+	       server.peer);
+	return -1;
 }
 
 int sink_open(struct page_sink *s, int dirfd, enum image_type type, unsigned long id)
@@ -112,6 +120,21 @@ int sink_run(struct page_sink *s, uint64_t start, uint64_t nr_pages, uint32_t fl
 int sink_fd(struct page_sink *s)
 {
 	return s->remote ? server.fd : image_fd(s->w.pages);
+}
+
+bool sink_raw(const struct page_sink *s)
+{
+	return !s->remote || conn_raw(&server);
+}
+
+int sink_write(struct page_sink *s, const void *buf, size_t len)
+{
+	if (s->remote)
+		return conn_send(&server, buf, len);
+	if (!write_full(image_fd(s->w.pages), buf, len))
+		return 0;
+	pr_perror("%s: can't write pages", image_name(s->w.pages));
+	return -1;
 }
 
 int sink_close(struct page_sink *s)

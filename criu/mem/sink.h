@@ -10,7 +10,7 @@
  *		PRESENT: write exactly nr_pages * PAGE_SIZE bytes to sink_fd(&s), from wherever they are
  *	sink_close(&s)
  * sink_fd() is a plain file or a stream socket, always blocking: a puppet may get a copy and writev(2) or vmsplice its
- * own memory into it. Short writes are for the caller to go on with.
+ * own memory into it, where sink_raw() says so. Short writes are for the caller to go on with.
  * A puppet that writes several runs in one program puts the headers between them itself: sink_header().
  *
  * Around all objects: sink_connect() before the first, sink_disconnect() after the last; they do nothing for local images.
@@ -51,6 +51,10 @@ int sink_run(struct page_sink *s, uint64_t start, uint64_t nr_pages, uint32_t fl
 int sink_header(struct page_sink *s, uint64_t start, uint64_t nr_pages, uint32_t flags,
 		char hdr[SINK_HEADER_MAX]);
 int sink_fd(struct page_sink *s);
+/* False: what goes to sink_fd() must be encrypted first, so that only sink_write() may write. */
+bool sink_raw(const struct page_sink *s);
+/* Writes a run's bytes from here. -1 logged. */
+int sink_write(struct page_sink *s, const void *buf, size_t len);
 /* Local: writes what is left, closes. -1 logged. Called also after errors. */
 int sink_close(struct page_sink *s);
 

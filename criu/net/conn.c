@@ -11,9 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/dirs.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
+
+#define HANDSHAKE_MS 10000
 
 static void set_peer(struct conn *c, const struct sockaddr *sa, socklen_t len)
 {
@@ -75,11 +78,37 @@ static int listen_on(const struct addrinfo *a)
 	return -1;
 }
 
+static bool all_addresses(const struct sockaddr_storage *ss)
+{
+	if (ss->ss_family == AF_INET6)
+		return IN6_IS_ADDR_UNSPECIFIED(&((struct sockaddr_in6 *)ss)->sin6_addr);
+	return ((struct sockaddr_in *)ss)->sin_addr.s_addr == INADDR_ANY;
+}
+
+/* What it became: the port, and who can come. */
+static void look_at(int fd, int *port)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len))
+		return;
+	if (!*port) {
+		*port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
+						       : ((struct sockaddr_in *)&ss)->sin_port);
+		printf("Listening on port %d\n", *port);
+		fflush(stdout);
+	}
+	if (all_addresses(&ss) && !tls_wanted())
+		pr_warn("Anybody who can reach port %d of this host can read, or fake, the memory "
+			"of the tasks: give "
+			"--address, --tls or --tls-psk",
+			*port);
+}
+
 int conn_listen(const char *address, int *port)
 {
 	struct addrinfo *list = resolve(address, *port, AI_PASSIVE), *a;
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
 	int fd = -1, err = 0;
 
 	if (!list)
@@ -97,12 +126,7 @@ int conn_listen(const char *address, int *port)
 		pr_perror("Can't listen on %s port %d", address ?: "all addresses", *port);
 		return -1;
 	}
-	if (!*port && !getsockname(fd, (struct sockaddr *)&ss, &len)) {
-		*port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
-						       : ((struct sockaddr_in *)&ss)->sin_port);
-		printf("Listening on port %d\n", *port);
-		fflush(stdout);
-	}
+	look_at(fd, port);
 	pr_info("listening on %s port %d", address ?: "all addresses", *port);
 	return fd;
 }
@@ -145,6 +169,7 @@ int conn_accept(struct conn *c, int listen_fd, int timeout_ms)
 		return -1;
 	}
 	c->eof = c->quiet = false;
+	c->tls = NULL;
 	set_peer(c, (struct sockaddr *)&ss, len);
 	tune(c->fd);
 	pr_info("connection from %s", c->peer);
@@ -177,10 +202,12 @@ int conn_connect(struct conn *c, const char *address, int port, int timeout_ms, 
 	struct addrinfo *list = resolve(address, port, 0), *a;
 	int err = 0;
 
-	c->fd = -1;
-	c->eof = c->quiet = false;
-	if (!list)
+	*c = (struct conn)CONN_INIT;
+	if (!list || tls_prepare(TLS_CLIENT, dirs.images)) {
+		if (list)
+			freeaddrinfo(list);
 		return -1;
+	}
 	for (a = list; a && c->fd < 0; a = a->ai_next) {
 		set_peer(c, a->ai_addr, a->ai_addrlen);
 		c->fd = connect_to(a, timeout_ms);
@@ -197,6 +224,13 @@ int conn_connect(struct conn *c, const char *address, int port, int timeout_ms, 
 		return -1;
 	}
 	tune(c->fd);
+	c->quiet = quiet;
+	if (conn_secure(c, TLS_CLIENT)) {
+		conn_close(c);
+		errno = EPROTO;
+		return -1;
+	}
+	c->quiet = false;
 	pr_info("connected to %s", c->peer);
 	return 0;
 }
@@ -211,15 +245,27 @@ int conn_from_fd(struct conn *c, int fd)
 		return -1;
 	}
 	set_nonblock(fd, false);
-	c->fd = fd;
-	c->eof = c->quiet = false;
+	*c = (struct conn){ .fd = fd };
 	set_peer(c, (struct sockaddr *)&ss, len);
 	tune(fd);
 	return 0;
 }
 
+int conn_secure(struct conn *c, enum tls_role role)
+{
+	if (!tls_wanted())
+		return 0;
+	if (tls_prepare(role, dirs.images))
+		return -1;
+	c->tls = tls_start(c->fd, role, c->peer, HANDSHAKE_MS, c->quiet);
+	return c->tls ? 0 : -1;
+}
+
 void conn_close(struct conn *c)
 {
+	if (c->tls)
+		tls_end(c->tls);
+	c->tls = NULL;
 	close_safe(&c->fd);
 }
 
@@ -230,7 +276,7 @@ int conn_send(struct conn *c, const void *buf, size_t len)
 	return conn_sendv(c, &iov, 1);
 }
 
-int conn_sendv(struct conn *c, struct iovec *iov, int nr)
+static int send_raw(int fd, struct iovec *iov, int nr)
 {
 	while (nr) {
 		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = nr };
@@ -240,14 +286,11 @@ int conn_sendv(struct conn *c, struct iovec *iov, int nr)
 			iov++, nr--;
 			continue;
 		}
-		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			if (!c->quiet)
-				pr_perror("Can't send to %s", c->peer);
+		if (n < 0)
 			return -1;
-		}
 		while (n) {
 			size_t part = min((size_t)n, iov->iov_len);
 
@@ -261,9 +304,60 @@ int conn_sendv(struct conn *c, struct iovec *iov, int nr)
 	return 0;
 }
 
+/* errno of a connection, in words. */
+static const char *reason(struct conn *c)
+{
+	if (errno == EPROTO && c->tls)
+		return tls_error(c->tls);
+	return errno == EAGAIN ? "nothing moved for too long" : strerror(errno);
+}
+
+int conn_sendv(struct conn *c, struct iovec *iov, int nr)
+{
+	if (!(c->tls ? tls_sendv(c->tls, iov, nr) : send_raw(c->fd, iov, nr)))
+		return 0;
+	if (!c->quiet)
+		pr_err("Can't send to %s: %s", c->peer, reason(c));
+	return -1;
+}
+
+static ssize_t take(struct conn *c, void *buf, size_t len, int flags)
+{
+	ssize_t n;
+
+	size_t done = 0;
+
+	if (c->tls)
+		return tls_take(c->tls, buf, len, flags);
+	for (;;) {
+		n = recv(c->fd, (char *)buf + done, len - done, flags);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return done ? (ssize_t)done : n;
+		done += n;
+		if (done == len || !(flags & MSG_WAITALL)) /* a signal may end that early */
+			return done;
+	}
+}
+
+ssize_t conn_take(struct conn *c, void *buf, size_t len, int flags)
+{
+	ssize_t n = take(c, buf, len, flags);
+
+	if (n < 0 && errno == EPROTO && c->tls && !c->quiet)
+		pr_err("Can't receive from %s: %s", c->peer, tls_error(c->tls));
+	return n;
+}
+
+bool conn_pending(struct conn *c)
+{
+	return c->tls && tls_pending(c->tls);
+}
+
 int conn_recv(struct conn *c, void *buf, size_t len)
 {
-	ssize_t n = read_full(c->fd, buf, len);
+	ssize_t n = take(c, buf, len, MSG_WAITALL);
 
 	if (n == (ssize_t)len)
 		return 0;
@@ -271,7 +365,7 @@ int conn_recv(struct conn *c, void *buf, size_t len)
 	if (c->quiet)
 		return -1;
 	if (n < 0)
-		pr_perror("Can't receive from %s", c->peer);
+		pr_err("Can't receive from %s: %s", c->peer, reason(c));
 	else if (n)
 		pr_err("%s closed the connection in the middle of a message", c->peer);
 	return -1;
