@@ -50,6 +50,11 @@ struct step {
 		struct
 		op *op); /* NULL: nothing to undo. Called for finished steps, and for the failed one */
 };
+/*
+ * SIGINT, SIGTERM and SIGHUP are blocked from here on, and make the story fail at the end of the step in which they come.
+ * signals_release() ends that, when the tasks have been let go.
+ */
+void signals_release(void);
 int steps_run(struct op *op, const struct step *steps, unsigned nr);
 /* CRIU_FAULT=NAME[:before|:after]: true where the test wants a failure here. */
 bool fault_here(const char *name, const char *when);

@@ -358,8 +358,10 @@ int cmd_restore(pid_t *root_pid)
 	uint64_t start = now_us();
 	pid_t pid;
 
-	if (files_init(&op) || steps_run(&op, restore_steps, ARRAY_SIZE(restore_steps)))
+	if (files_init(&op) || steps_run(&op, restore_steps, ARRAY_SIZE(restore_steps))) {
+		signals_release();
 		return 1;
+	}
 	op.stats.restore_us = now_us() - start;
 	pid = op.root->pid;
 	let_go(&op);
@@ -375,5 +377,6 @@ int cmd_restore(pid_t *root_pid)
 	pr_info("Restore finished successfully. Tasks resumed.");
 	if (root_pid)
 		*root_pid = pid;
+	signals_release();
 	return opts.restore_detach ? 0 : wait_root(pid);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <signal.h>
 #include <stdlib.h>
 
 #include "op.h"
@@ -37,12 +38,45 @@ static int run_one(struct op *op, const struct step *s)
 	return ret;
 }
 
+static void story_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+}
+
+void signals_release(void)
+{
+	sigset_t set;
+
+	story_signals(&set);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Somebody wants us to end: as good as a failure, so that everything is put back first. */
+static bool interrupted(struct op *op)
+{
+	struct timespec now = { 0 };
+	sigset_t set;
+	int signo;
+
+	story_signals(&set);
+	signo = sigtimedwait(&set, NULL, &now);
+	if (signo > 0)
+		pr_err("%s: ended by a signal (%s)", op->name, strsignal(signo));
+	return signo > 0;
+}
+
 int steps_run(struct op *op, const struct step *steps, unsigned nr)
 {
+	sigset_t set;
 	unsigned i;
 
+	story_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	for (i = 0; i < nr; i++)
-		if (run_one(op, &steps[i]))
+		if (run_one(op, &steps[i]) || interrupted(op))
 			break;
 	if (i == nr)
 		return 0;

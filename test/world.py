@@ -148,18 +148,28 @@ class Task:
         self.p.wait()
 
 
-def kill_tree(pid):
+def family(pid):
+    """PID and all below it, parents first."""
     try:
         kids = open('/proc/%d/task/%d/children' % (pid, pid)).read().split()
-        os.kill(pid, signal.SIGKILL)
     except OSError:
-        return
-    for k in kids:
-        kill_tree(int(k))
-    try:    # restored tasks become our children when criu ends, see main()
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        pass
+        return []
+    return [pid] + [p for k in kids for p in family(int(k))]
+
+
+def kill_tree(pid):
+    pids = family(pid)
+    for p in pids:
+        try:
+            os.kill(p, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    # children of the dead become ours (see main()); as long as one is there, its session's pid is not free
+    for p in pids:
+        try:
+            os.waitpid(p, 0)
+        except ChildProcessError:
+            pass
 
 
 class World:
@@ -232,11 +242,12 @@ def workloads(dir):
     found = set()
     for pid in filter(str.isdigit, os.listdir('/proc')):
         try:
-            if dir.encode() in open('/proc/%s/cmdline' % pid, 'rb').read():
+            words = open('/proc/%s/cmdline' % pid, 'rb').read().split(b'\0')
+            if words[0].endswith(b'/workload') and dir.encode() in words[1]:
                 found.add(int(pid))
-        except OSError:
+        except (OSError, IndexError):
             pass
-    return found - {os.getpid()}
+    return found
 
 
 def main():

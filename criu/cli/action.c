@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "op.h"
 #include "util/dirs.h"
 #include "util/log.h"
 #include "util/opts.h"
@@ -34,6 +35,7 @@ static void run_child(const char *stage, pid_t init_pid)
 		setenv("CRTOOLS_INIT_PID", pid, 1);
 	if (log_fd() > STDERR_FILENO)
 		dup2(log_fd(), STDERR_FILENO);
+	signals_release();
 	/* sh runs scripts without #! too, and takes arguments behind the name, as system(3) does */
 	execl("/bin/sh", "sh", "-c", opts.action_script, NULL);
 	_exit(127);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "cli/cli.h"
+#include "op.h"
 #include "stories.h"
 #include "util/action.h"
 #include "util/dirs.h"
@@ -301,6 +302,7 @@ int rpc_serve(int fd)
 		log_forget_errors();
 		more = req->has_keep_open && req->keep_open;
 		ret = answer(req);
+		signals_release();
 		criu_req__free_unpacked(req, NULL);
 		if (ret)
 			return 1;
