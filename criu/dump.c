@@ -114,7 +114,8 @@ static int step_infect(struct op *op)
 				return -1;
 		}
 	}
-	return 0;
+	/* not earlier: the walk for smaps would keep the lock that mapping the arena needs */
+	return vmas_start_flags(op);
 }
 
 /* The other threads first: the leader's cure unmaps what they share. */
@@ -134,6 +135,7 @@ static int cure(struct op *op)
 
 static void undo_infect(struct op *op)
 {
+	vmas_free_flags(op);
 	cure(op);
 }
 
@@ -143,7 +145,7 @@ static int step_tasks(struct op *op)
 
 	for_each_task (t, op)
 		if (core_dump(op, t) || core_write(op, t) ||
-		    (task_alive(t) && (ids_write(op, t) || mm_dump(op, t))))
+		    (task_alive(t) && (ids_write(op, t) || mm_describe(op, t))))
 			return -1;
 	return pstree_write(op);
 }
@@ -160,6 +162,19 @@ static int step_memory(struct op *op)
 	return 0;
 }
 
+/* After the memory: by now the flags of the areas have been read. */
+static int step_areas(struct op *op)
+{
+	struct task *t;
+
+	if (vmas_finish_flags(op))
+		return -1;
+	for_each_live_task (t, op)
+		if (mm_dump(op, t))
+			return -1;
+	return 0;
+}
+
 static int step_flush(struct op *op)
 {
 	return opts.page_server ? sink_disconnect(false) : 0;
@@ -172,8 +187,9 @@ static const struct step dump_steps[] = {
 	{ "collect", step_collect, NULL },
 	{ "infect", step_infect, undo_infect },
 	{ "tasks", step_tasks, NULL },
-	{ "files", files_dump, NULL },
 	{ "memory", step_memory, NULL },
+	{ "areas", step_areas, NULL },
+	{ "files", files_dump, NULL },
 	{ "flush", step_flush, NULL },
 	{ "inventory", inventory_write, inventory_remove },
 	{ "post-dump-action", step_post_dump_action, NULL },
@@ -244,6 +260,7 @@ int cmd_dump(void)
 	ret = finish(&op);
 	files_free(&op);
 	seccomp_free(&op);
+	vmas_free_flags(&op);
 	tasks_free(&op);
 	if (!ret)
 		pr_info("Dumping finished successfully");

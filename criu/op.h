@@ -15,6 +15,7 @@
 
 struct file_table;
 struct arena;
+struct smaps;
 struct seccomp_table;
 
 struct op {
@@ -24,6 +25,7 @@ struct op {
 	struct task *root;
 	unsigned nr_tasks;
 	struct file_table *files; /* files/files.h */
+	struct smaps *smaps;	  /* mem/vma.c: dump: being read */
 	struct arena *arena;	  /* remote/arena.h: restore: one for the whole tree */
 	struct seccomp_table
 		*seccomp; /* task/seccomp.c: filters of all tasks, NULL before the first */

@@ -46,9 +46,16 @@ static inline bool vma_private(const struct vma *v)
 }
 
 /* ---- dump ---- */
-/* Reads the VMAs of a stopped task into t->vmas (files not yet resolved). Before puppet_infect(). */
+/* Reads the VMAs of a stopped task into t->vmas: places, protections, kinds. Before puppet_infect(). */
 int vmas_collect(struct op *op, struct task *t);
-/* Names the mapped files and the executable (files_dump_mapped), fills t->mm, writes mm-<vpid>.img. The leader is a puppet. */
+/* Begins to read what takes the kernel longer, on a thread: smaps of all tasks. After puppet_infect(). */
+int vmas_start_flags(struct op *op);
+/* Waits for it: mmap flags, madvise, what cannot be dumped. -1 logged. */
+int vmas_finish_flags(struct op *op);
+void vmas_free_flags(struct op *op);
+/* Fills t->mm but for the VMAs and the executable. The leader is a puppet. */
+int mm_describe(struct op *op, struct task *t);
+/* Names the mapped files and the executable (files_dump_mapped), writes mm-<vpid>.img. After vmas_finish_flags(). */
 int mm_dump(struct op *op, struct task *t);
 /* Saves the private pages: into the images or to the page server; lazy ones stay in the task with opts.lazy_pages. */
 int pages_dump(struct op *op, struct task *t);

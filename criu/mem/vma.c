@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "util/xmalloc.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 #include "image/image.h"
 #include "mem/mem.h"
 #include "proc/proc.h"
+#include "remote/arena.h"
 #include "remote/puppet.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -50,10 +53,6 @@ static int classify(const struct task *t, const struct proc_vma *v, VmaEntry *e)
 		e->status = VMA_REGULAR | VMA_VVAR | VMA_ANON_PRIVATE;
 	else if (!strcmp(v->path, "[uprobes]"))
 		e->status = VMA_UPROBES | VMA_ANON_PRIVATE;
-	else if (v->vm_flags & VMF_SS)
-		return refuse(t, v, "a shadow stack");
-	else if (v->vm_flags & VMF_SL)
-		return refuse(t, v, "sealed with mseal()");
 	else if (!strncmp(v->path, "/SYSV", 5) && v->shared)
 		return refuse(t, v, "System V shared memory");
 	else if (!strncmp(v->path, "/[aio]", 6) || !strcmp(v->path, "[aio]"))
@@ -62,12 +61,6 @@ static int classify(const struct task *t, const struct proc_vma *v, VmaEntry *e)
 		return refuse(t, v, "a mapping of a kernel object");
 	else if (!strncmp(v->path, "socket:", 7))
 		return refuse(t, v, "a packet socket's ring");
-	else if (v->vm_flags & (VMF_PF | VMF_IO))
-		return refuse(t, v, "device memory");
-	else if (v->vm_flags & VMF_HT)
-		return refuse(t, v, "hugetlb memory");
-	else if (v->vm_flags & (VMF_UM | VMF_UW | VMF_UI))
-		return refuse(t, v, "registered with a userfaultfd of the task's own");
 	else if (*v->path == '/')
 		e->status = VMA_REGULAR | (v->shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
 	else if (!strcmp(v->path, "[heap]"))
@@ -105,21 +98,9 @@ static int add_vma(const struct proc_vma *pv, void *arg)
 	} else {
 		v->e.pgoff = pv->pgoff;
 		v->e.has_fdflags = true;
-		v->e.fdflags = pv->shared && (pv->vm_flags & VMF_MW) ? O_RDWR : O_RDONLY;
 		v->dev = (uint64_t)pv->dev_major << 32 | pv->dev_minor;
 		v->ino = pv->ino;
 	}
-	if (pv->vm_flags & VMF_GD)
-		v->e.flags |= MAP_GROWSDOWN;
-	if (pv->vm_flags & VMF_LO)
-		v->e.flags |= MAP_LOCKED;
-	if (pv->vm_flags & VMF_NR)
-		v->e.flags |= MAP_NORESERVE;
-	for (size_t i = 0; i < ARRAY_SIZE(madvices); i++)
-		if (pv->vm_flags & madvices[i].vmf) {
-			v->e.has_madv = true;
-			v->e.madv |= 1ULL << madvices[i].advice;
-		}
 	/* the kernel shows the parts of the vvar area one by one; images have it as one */
 	if (t->nr_vmas && (v->e.status & VMA_VVAR) && (v[-1].e.status & VMA_VVAR) &&
 	    v[-1].e.end == v->e.start)
@@ -133,7 +114,142 @@ int vmas_collect(struct op *op, struct task *t)
 {
 	struct collect c = { t, 0 };
 
-	return proc_read_smaps(t->proc, "smaps", add_vma, &c);
+	return proc_read_maps(t->proc, "maps", add_vma, &c);
+}
+
+/* ---- VmFlags ---- */
+
+/*
+ * What only smaps tells. The kernel walks all page tables to write it (5 ms for 1 GiB), so a thread reads it while the tasks are
+ * described and scanned; mm_dump() waits for it.
+ */
+struct smaps {
+	struct op *op;
+	pthread_t thread;
+	bool running;
+	unsigned nr;
+	struct {
+		struct task *t;
+		char *text;
+		int err;
+	} v[];
+};
+
+static void *read_smaps(void *arg)
+{
+	struct smaps *s = arg;
+
+	for (unsigned i = 0; i < s->nr; i++) {
+		s->v[i].text = read_file_at(s->v[i].t->proc, "smaps", NULL);
+		s->v[i].err = errno;
+	}
+	return NULL;
+}
+
+int vmas_start_flags(struct op *op)
+{
+	struct smaps *s = xzalloc(sizeof(*s) + op->nr_tasks * sizeof(s->v[0]));
+	struct task *t;
+
+	if (!s)
+		return -1;
+	s->op = op;
+	op->smaps = s;
+	for_each_live_task (t, op)
+		s->v[s->nr++].t = t;
+	s->running = !pthread_create(&s->thread, NULL, read_smaps, s);
+	if (!s->running)
+		read_smaps(s);
+	return 0;
+}
+
+void vmas_free_flags(struct op *op)
+{
+	struct smaps *s = op->smaps;
+
+	if (!s)
+		return;
+	if (s->running)
+		pthread_join(s->thread, NULL);
+	for (unsigned i = 0; i < s->nr; i++)
+		free(s->v[i].text);
+	free(s);
+	op->smaps = NULL;
+}
+
+static int check_flags(const struct task *t, const struct proc_vma *v)
+{
+	if (v->vm_flags & VMF_SS)
+		return refuse(t, v, "a shadow stack");
+	if (v->vm_flags & VMF_SL)
+		return refuse(t, v, "sealed with mseal()");
+	if (v->vm_flags & (VMF_PF | VMF_IO))
+		return refuse(t, v, "device memory");
+	if (v->vm_flags & VMF_HT)
+		return refuse(t, v, "hugetlb memory");
+	if (v->vm_flags & (VMF_UM | VMF_UW | VMF_UI))
+		return refuse(t, v, "registered with a userfaultfd of the task's own");
+	return 0;
+}
+
+struct flags_walk {
+	struct task *t;
+	size_t next;
+};
+
+static int add_flags(const struct proc_vma *pv, void *arg)
+{
+	struct flags_walk *w = arg;
+	struct vma *v = &w->t->vmas[w->next];
+	const struct arena *a = leader(w->t)->puppet->arena;
+
+	if (pv->start >= a->base && pv->end <= a->base + a->len)
+		return 0; /* criu's own, mapped meanwhile */
+	if (w->next && (v[-1].e.status & VMA_VVAR) && pv->start < v[-1].e.end)
+		return 0; /* another part of the vvar area */
+	if (w->next == w->t->nr_vmas || v->e.start != pv->start) {
+		pr_err("Task %d: its memory at %#lx changes although it is stopped", w->t->pid,
+		       pv->start);
+		return -1;
+	}
+	w->next++;
+	if (!vma_special(v) && check_flags(w->t, pv))
+		return -1;
+	if (v->e.has_fdflags)
+		v->e.fdflags = pv->shared && (pv->vm_flags & VMF_MW) ? O_RDWR : O_RDONLY;
+	if (pv->vm_flags & VMF_GD)
+		v->e.flags |= MAP_GROWSDOWN;
+	if (pv->vm_flags & VMF_LO)
+		v->e.flags |= MAP_LOCKED;
+	if (pv->vm_flags & VMF_NR)
+		v->e.flags |= MAP_NORESERVE;
+	for (size_t i = 0; i < ARRAY_SIZE(madvices); i++)
+		if (pv->vm_flags & madvices[i].vmf) {
+			v->e.has_madv = true;
+			v->e.madv |= 1ULL << madvices[i].advice;
+		}
+	return 0;
+}
+
+int vmas_finish_flags(struct op *op)
+{
+	struct smaps *s = op->smaps;
+
+	if (s->running)
+		pthread_join(s->thread, NULL);
+	s->running = false;
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct flags_walk w = { s->v[i].t, 0 };
+
+		if (!s->v[i].text) {
+			errno = s->v[i].err;
+			pr_perror("Can't read /proc/%d/smaps", w.t->pid);
+			return -1;
+		}
+		if (proc_parse_smaps(s->v[i].text, add_flags, &w))
+			return -1;
+	}
+	return 0;
 }
 
 /* A file that several areas map is named once. */
@@ -263,18 +379,22 @@ static int dump_mm_fields(struct task *t, MmEntry *mm)
 	return 0;
 }
 
+int mm_describe(struct op *op, struct task *t)
+{
+	t->mm = xmalloc(sizeof(*t->mm));
+	if (!t->mm)
+		return -1;
+	mm_entry__init(t->mm);
+	return dump_auxv(t, t->mm) || dump_mm_fields(t, t->mm) ? -1 : 0;
+}
+
 int mm_dump(struct op *op, struct task *t)
 {
-	MmEntry *mm = xmalloc(sizeof(*mm)), out;
+	MmEntry *mm = t->mm, out;
 	cleanup_free VmaEntry **vmas = NULL;
 
-	if (!mm)
-		return -1;
-	mm_entry__init(mm);
-	t->mm = mm;
 	/* the executable first, as in the files table of other checkpoints */
-	if (name_mapped_file(op, t, "exe", O_RDONLY, &mm->exe_file_id) || name_vma_files(op, t) ||
-	    dump_auxv(t, mm) || dump_mm_fields(t, mm))
+	if (name_mapped_file(op, t, "exe", O_RDONLY, &mm->exe_file_id) || name_vma_files(op, t))
 		return -1;
 	vmas = xcalloc(t->nr_vmas, sizeof(*vmas));
 	if (!vmas)
