@@ -81,12 +81,35 @@ void tasks_free(struct op *op)
 	op->nr_tasks = 0;
 }
 
-static int seize(pid_t tid)
+/* Why a thread can't be seized: 1: it has ended, or is about to; else -1, logged. */
+static int not_seized(pid_t tid, int err)
 {
+	cleanup_free char *text = NULL;
 	struct proc_status st;
 	char path[64];
-	pid_t tracer = 0;
+	bool ended;
 
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	text = read_file_at(AT_FDCWD, path, NULL);
+	if (!text)
+		return 1;
+	if (proc_parse_status(text, &st))
+		return -1;
+	proc_status_free(&st);
+	ended = st.state == 'Z' || st.state == 'X';
+	errno = err;
+	if (ended)
+		return 1;
+	if (st.tracer)
+		pr_err("Can't seize task %d: process %d traces it already (a debugger?)", tid,
+		       st.tracer);
+	else
+		pr_perror("Can't seize task %d", tid);
+	return -1;
+}
+
+static int seize(pid_t tid)
+{
 	long options = SEIZE_OPTIONS;
 
 	/* a filter of the task's own must not see what its puppet does */
@@ -94,25 +117,7 @@ static int seize(pid_t tid)
 		options |= PTRACE_O_SUSPEND_SECCOMP;
 	if (!ptrace(PTRACE_SEIZE, tid, 0, options) && !ptrace(PTRACE_INTERRUPT, tid, 0, 0))
 		return 0;
-	if (errno == ESRCH)
-		return 1; /* ended meanwhile */
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	int err = errno;
-	if (!access(path, F_OK) && !proc_read_status(AT_FDCWD, path, &st)) {
-		tracer = st.tracer;
-		if (st.state == 'Z' || st.state == 'X')
-			err = 0;
-		proc_status_free(&st);
-	}
-	if (!err)
-		return 1;
-	errno = err;
-	if (tracer)
-		pr_err("Can't seize task %d: process %d traces it already (a debugger?)", tid,
-		       tracer);
-	else
-		pr_perror("Can't seize task %d", tid);
-	return -1;
+	return errno == ESRCH ? 1 : not_seized(tid, errno);
 }
 
 static struct thread *find_thread(struct task *t, pid_t tid)
