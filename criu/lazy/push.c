@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bulk connection: everything that the client wants is pushed in large pieces, beginning where the last faults were.
+ * The bulk connection: everything that the client wants is pushed in large batches, beginning where the last faults were.
  *
- * How much is under way is bounded by a window that follows the link: pieces are acknowledged when they are in place, and the time that takes is compared
- * with the shortest seen. As long as it is not much longer the window grows, else it shrinks. What waits in queues before an
- * urgent answer is therefore about TARGET_US worth of bulk, on any link.
+ * How much is under way is bounded by a window that follows the link: TCP's round-trip time is compared with the shortest it has seen, and what it is longer is
+ * the queue on the link, in which an urgent answer would have to wait too. While that queue is short the window grows, when it is long it shrinks. (The time
+ * until a batch is acknowledged would also show how busy the two hosts are, and a smaller window does not help there.)
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -16,10 +18,9 @@
 #include "util/log.h"
 #include "util/xmalloc.h"
 
-#define TARGET_US  1000
-#define MIN_WINDOW 16 /* pages */
+#define QUEUE_US   400 /* of bulk before an urgent answer */
+#define MIN_WINDOW 16  /* pages */
 #define MAX_WINDOW 2048
-#define MAX_PIECES 1024 /* in flight */
 
 struct pusher {
 	struct client *cl;
@@ -27,11 +28,7 @@ struct pusher {
 	bool started, done_sent;
 	uint64_t sent, acked; /* pages */
 	double window;	      /* pages */
-	uint64_t best_us, next_cut_us;
-	struct {
-		uint64_t end, at_us; /* value of SENT after it, when it went */
-	} pieces[MAX_PIECES];
-	unsigned first, nr; /* of pieces */
+	uint64_t next_cut_us;
 	char in[64 * sizeof(struct ps_msg)];
 	size_t in_len;
 };
@@ -203,34 +200,35 @@ static int change_want(struct pusher *p, const struct ps_msg *m, bool on)
 
 /* ---- the window ---- */
 
-static void adapt(struct pusher *p, uint64_t took_us, uint64_t now, uint64_t nr_pages)
+static void adapt(struct pusher *p, uint64_t nr_pages)
 {
-	if (!p->best_us || took_us < p->best_us)
-		p->best_us = took_us;
-	if (took_us < p->best_us + TARGET_US) {
-		/* doubles within one window's time while the link takes it */
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	uint64_t queue_us, now;
+
+	if (getsockopt(p->cl->c.fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return;
+	queue_us = info.tcpi_rtt - min(info.tcpi_rtt, info.tcpi_min_rtt);
+	if (queue_us < QUEUE_US) {
+		/* doubles within one window's time */
 		p->window = min(p->window + nr_pages, (double)MAX_WINDOW);
-	} else if (took_us > p->best_us + 2 * TARGET_US && now >= p->next_cut_us) {
+		return;
+	}
+	now = now_us();
+	if (queue_us > 2 * QUEUE_US && now >= p->next_cut_us) {
 		p->window = max(p->window * 0.7, (double)MIN_WINDOW);
-		p->next_cut_us = now + took_us;
-		p->best_us += p->best_us / 100 + 1; /* forgets slowly: routes change */
+		p->next_cut_us = now + info.tcpi_rtt;
 	}
 }
 
 static int take_ack(struct pusher *p, uint64_t nr_pages)
 {
-	uint64_t now = now_us();
-
 	if (nr_pages > p->sent - p->acked) {
 		pr_err("%s: acknowledged more pages than were sent", p->cl->c.peer);
 		return -1;
 	}
 	p->acked += nr_pages;
-	while (p->nr && p->pieces[p->first].end <= p->acked) {
-		adapt(p, now - p->pieces[p->first].at_us, now, nr_pages);
-		p->first = (p->first + 1) % MAX_PIECES;
-		p->nr--;
-	}
+	adapt(p, nr_pages);
 	return 0;
 }
 
@@ -343,9 +341,6 @@ static int push_piece(struct pusher *p)
 		return -1;
 	for (unsigned i = 0; i < nr; i++)
 		p->sent += runs[i].nr_pages;
-	p->pieces[(p->first + p->nr) % MAX_PIECES].end = p->sent;
-	p->pieces[(p->first + p->nr) % MAX_PIECES].at_us = now_us();
-	p->nr++;
 	return 1;
 }
 
@@ -372,7 +367,7 @@ int push_loop(struct client *cl)
 
 		if (ret)
 			return ret > 0 ? 0 : -1;
-		block = !p->started || p->nr == MAX_PIECES || p->sent - p->acked >= p->window;
+		block = !p->started || p->sent - p->acked >= p->window;
 		if (block)
 			continue;
 		ret = push_piece(p);
