@@ -48,15 +48,23 @@ struct file {
 	int fd; /* criu's: dump: kept where the kind asks (keep_fd); restore: once opened; else -1 */
 	void *priv; /* the kind's own, freed with free() */
 	struct op *op;
-	bool used;     /* restore: some descriptor of a live task refers to it */
-	bool finished; /* restore: the kind's finish() was called */
+	struct task *holder; /* restore: the first live task that has it; NULL: none */
+	bool used;	     /* restore: some descriptor of a live task refers to it */
+	bool finished;	     /* restore: the kind's finish() was called */
+};
+
+/* restore: when descriptions of a kind are opened */
+enum open_when {
+	OPEN_FIRST,	 /* before any task exists */
+	OPEN_WITH_TASKS, /* when the tasks exist, and do a part of it themselves */
+	OPEN_LAST,	 /* after all others, whose making it must not see */
 };
 
 struct file_kind {
 	const char *name; /* for messages: "eventfd" */
 	FdTypes type;
-	bool keep_fd;	/* dump: file->fd stays open until the end (dump_all needs it) */
-	bool open_late; /* restore: opened after all others (inotify: must not see what they do) */
+	bool keep_fd;	     /* dump: file->fd stays open until the end (dump_all needs it) */
+	enum open_when when; /* restore */
 	/* dump: is it ours? First match in the order of kinds.c. */
 	bool (*recognise)(const struct fd_probe *p);
 	/* dump: fill f->entry (type and id are set; allocate the kind's message). -1: logged, naming pid, fd and what it is. */
@@ -67,7 +75,7 @@ struct file_kind {
 	int (*collect)(struct op *op);
 	/* restore: make f->fd in criu, with everything that the description carries (flags, position, contents). */
 	int (*open)(struct op *op, struct file *f);
-	/* restore: once, after all descriptions of all kinds are open. NULL: none. */
+	/* restore: once, after all descriptions that are opened at the same time. NULL: none. */
 	int (*opened)(struct op *op);
 	/* restore: in the task, once per description, after the whole table of the first task that has it is in place. NULL: none. */
 	int (*finish)(struct op *op, struct task *t, struct file *f, int fd);
@@ -94,7 +102,7 @@ void files_free(struct op *op);
 /* Reads files.img, fdinfo-*.img and what the kinds keep; checks references. Nothing is created yet. */
 int files_collect(struct op *op);
 struct file *file_by_id(struct op *op, uint32_t id); /* NULL where unknown */
-/* Opens every description that some live task refers to. */
+/* Opens the descriptions that some live task refers to, but those that need the tasks: the first files_install() does these. */
 int files_open(struct op *op);
 /* A fresh descriptor for a mapped file, exe, cwd, root: to be closed by the caller. -1: logged. */
 int file_open_mapped(struct op *op, uint32_t id, unsigned open_flags);

@@ -256,7 +256,7 @@ static int inotify_open(struct op *op, struct file *f)
 const struct file_kind inotify_kind = {
 	.name = "inotify",
 	.type = FD_TYPES__INOTIFY,
-	.open_late = true,
+	.when = OPEN_LAST,
 	.recognise = inotify_recognise,
 	.dump = inotify_dump,
 	.collect = inotify_collect,

@@ -147,6 +147,23 @@ static int finish_all(struct op *op, struct task *t)
 	return locks_install(op, t);
 }
 
+/* Descriptions that tasks help to make. T's table holds nothing but the socket before and after. */
+static int open_late(struct op *op, struct task *t, int sock)
+{
+	struct puppet *p = leader(t)->puppet;
+
+	if (op->files->opened_late)
+		return 0;
+	op->files->opened_late = true;
+	if (files_open_late(op))
+		return -1;
+	prog_reset(p);
+	if (sock)
+		prog_add(p, RC_STOP, __NR_close_range, 0, sock - 1, 0);
+	prog_add(p, RC_STOP, __NR_close_range, sock + 1, ~0U, 0);
+	return prog_run(p);
+}
+
 int files_install(struct op *op, struct task *t, int local_sock, int sock_fd)
 {
 	struct task *o;
@@ -154,6 +171,8 @@ int files_install(struct op *op, struct task *t, int local_sock, int sock_fd)
 	if (table_owner(op, t) != t)
 		return 0;
 	op->files->install = (struct install){ t, local_sock, sock_fd };
+	if (open_late(op, t, sock_fd))
+		return -1;
 	for (size_t i = 0; i < t->nr_fds; i += BATCH)
 		if (install_batch(op, t, i, min(t->nr_fds - i, (size_t)BATCH)))
 			return -1;

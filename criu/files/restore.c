@@ -137,6 +137,8 @@ static int check_descriptor(struct op *op, struct task *t, size_t i)
 		return -1;
 	}
 	f->used = true;
+	if (!f->holder)
+		f->holder = t;
 	return 0;
 }
 
@@ -193,28 +195,32 @@ int files_collect(struct op *op)
 	return locks_collect(op);
 }
 
-static int open_pass(struct op *op, bool late)
+static int open_when(struct op *op, enum open_when when)
 {
 	for (size_t i = 0; i < op->files->nr; i++) {
 		struct file *f = op->files->v[i];
 
-		if (!f->used || f->fd >= 0 || f->kind->open_late != late)
+		if (!f->used || f->fd >= 0 || f->kind->when != when)
 			continue;
 		if (file_is_given(op, f) ? file_open_given(op, f) : f->kind->open(op, f))
 			return -1;
 		pr_debug("File %u: %s opened", f->id, f->kind->name);
 	}
+	for (unsigned i = 0; file_kinds[i]; i++)
+		if (file_kinds[i]->when == when && file_kinds[i]->opened &&
+		    file_kinds[i]->opened(op))
+			return -1;
 	return 0;
 }
 
 int files_open(struct op *op)
 {
-	if (open_pass(op, false))
-		return -1;
-	for (unsigned i = 0; file_kinds[i]; i++)
-		if (file_kinds[i]->opened && file_kinds[i]->opened(op))
-			return -1;
-	return open_pass(op, true);
+	return open_when(op, OPEN_FIRST);
+}
+
+int files_open_late(struct op *op)
+{
+	return open_when(op, OPEN_WITH_TASKS) || open_when(op, OPEN_LAST) ? -1 : 0;
 }
 
 int file_open_mapped(struct op *op, uint32_t id, unsigned open_flags)

@@ -41,6 +41,7 @@ struct file_table {
 		struct task *task;
 		int local, remote;
 	} install;
+	bool opened_late;
 
 	/* the kinds' own */
 	struct ghosts *ghosts;
@@ -124,6 +125,9 @@ int fown_finish(struct op *op, struct task *t, struct file *f, int fd);
 bool file_is_given(struct op *op, struct file *f);
 /* Opens such a one: f->fd. -1: logged. */
 int file_open_given(struct op *op, struct file *f);
+
+/* ---- restore.c ---- */
+int files_open_late(struct op *op); /* what files_open() left */
 
 /* ---- install.c ---- */
 /* Puts criu's FD into the task that is being installed, at its lowest free number. That number, or -1 logged. */

@@ -233,6 +233,7 @@ static int unix_dump_all(struct op *op)
 const struct file_kind unix_kind = {
 	.name = "UNIX socket",
 	.type = FD_TYPES__UNIXSK,
+	.when = OPEN_WITH_TASKS,
 	.recognise = unix_recognise,
 	.dump = unix_dump,
 	.dump_all = unix_dump_all,

@@ -36,12 +36,6 @@ struct unix_socks {
 	struct listener *listeners;
 };
 
-/* restore: f->priv of a UNIX socket */
-struct unix_sock {
-	int other; /* the far end of a connection whose peer is gone; closed once the queue is filled */
-	bool bound;
-};
-
 static struct unix_socks *socks(struct op *op)
 {
 	if (!op->files->unix_socks)
@@ -103,7 +97,7 @@ static bool is_path(const UnixSkEntry *e)
 	return e->name.len && e->name.data[0];
 }
 
-static socklen_t address(const UnixSkEntry *e, struct sockaddr_un *a)
+socklen_t unix_address(const UnixSkEntry *e, struct sockaddr_un *a)
 {
 	memset(a, 0, sizeof(*a));
 	a->sun_family = AF_UNIX;
@@ -156,7 +150,7 @@ static int bind_here(const UnixSkEntry *e, int fd)
 {
 	const char *path = (const char *)e->name.data;
 	struct sockaddr_un a;
-	socklen_t len = address(e, &a);
+	socklen_t len = unix_address(e, &a);
 	struct stat st;
 
 	if (is_path(e) && e->deleted && !lstat(path, &st)) {
@@ -198,7 +192,7 @@ static int bind_socket(struct file *f)
 static int connect_to(const UnixSkEntry *from, int fd, const UnixSkEntry *to)
 {
 	struct sockaddr_un a;
-	socklen_t len = address(to, &a);
+	socklen_t len = unix_address(to, &a);
 	int back = enter_dir(to), ret;
 
 	if (back == -2)
@@ -207,6 +201,13 @@ static int connect_to(const UnixSkEntry *from, int fd, const UnixSkEntry *to)
 	if (ret)
 		pr_perror("Can't connect UNIX socket %u to %s again", from->ino, unix_name(to));
 	return leave_dir(back) || ret ? -1 : 0;
+}
+
+static int connect_file(struct file *f, const UnixSkEntry *to)
+{
+	int ret = unix_make_connection(f, to);
+
+	return ret > 0 ? connect_to(f->entry->usk, f->fd, to) : ret;
 }
 
 /* ---- collect ---- */
@@ -252,7 +253,7 @@ int unix_collect(struct op *op)
 		s = f->priv = xzalloc(sizeof(*s));
 		if (!s || unix_remember(op, f))
 			return -1;
-		s->other = -1;
+		s->other = s->remote = -1;
 		if (e->state == TCP_LISTEN && add_listener(op, f))
 			return -1;
 		/* a pair is opened as a whole, also where only one end is held by a task (the other may be in flight) */
@@ -271,25 +272,9 @@ int unix_collect(struct op *op)
 
 /* ---- open ---- */
 
-static int make_socket(struct file *f)
-{
-	f->fd = socket(AF_UNIX, f->entry->usk->type | SOCK_CLOEXEC, 0);
-	if (f->fd >= 0)
-		return 0;
-	pr_perror("Can't make %s", unix_name(f->entry->usk));
-	return -1;
-}
-
 static int open_listener(struct file *f)
 {
-	UnixSkEntry *e = f->entry->usk;
-
-	if (make_socket(f) || bind_socket(f))
-		return -1;
-	if (!listen(f->fd, e->backlog))
-		return 0;
-	pr_perror("Can't listen on %s", unix_name(e));
-	return -1;
+	return unix_make_socket(f) || bind_socket(f) || unix_make_listening(f) ? -1 : 0;
 }
 
 /* Can the listening socket AT be connected to? It is opened for that. 1 or 0, -1 logged. */
@@ -305,8 +290,7 @@ static int open_accepted(struct file *at, struct file *server, struct file *clie
 {
 	struct unix_sock *s = server->priv;
 
-	if (make_socket(client) || bind_socket(client) ||
-	    connect_to(client->entry->usk, client->fd, at->entry->usk))
+	if (unix_make_socket(client) || bind_socket(client) || connect_file(client, at->entry->usk))
 		return -1;
 	server->fd = accept4(at->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (server->fd < 0) {
@@ -328,10 +312,8 @@ static int open_pair(struct op *op, struct file *f, struct file *peer)
 	ret = is_reachable(peer_at);
 	if (ret)
 		return ret < 0 ? -1 : open_accepted(peer_at, peer, f);
-	if (socketpair(AF_UNIX, f->entry->usk->type | SOCK_CLOEXEC, 0, p)) {
-		pr_perror("Can't make %s and its peer", unix_name(f->entry->usk));
+	if (unix_make_pair(f, p))
 		return -1;
-	}
 	f->fd = p[0];
 	peer->fd = p[1];
 	return bind_socket(f) || bind_socket(peer) ? -1 : 0;
@@ -343,10 +325,8 @@ static int open_half(struct file *f)
 	struct unix_sock *s = f->priv;
 	int p[2];
 
-	if (socketpair(AF_UNIX, f->entry->usk->type | SOCK_CLOEXEC, 0, p)) {
-		pr_perror("Can't make %s", unix_name(f->entry->usk));
+	if (unix_make_pair(f, p))
 		return -1;
-	}
 	f->fd = p[0];
 	s->other = p[1];
 	return bind_socket(f);
@@ -366,7 +346,7 @@ int unix_open(struct op *op, struct file *f)
 	if (!peer && (e->type == SOCK_DGRAM ? !e->name.len && queue_has(op, e->id)
 					    : e->state == TCP_ESTABLISHED))
 		return open_half(f);
-	return make_socket(f) || bind_socket(f) ? -1 : 0;
+	return unix_make_socket(f) || bind_socket(f) ? -1 : 0;
 }
 
 /* ---- when all are open ---- */
@@ -386,7 +366,7 @@ static int connect_by_name(struct op *op, struct file *f)
 		       unix_name(e));
 		return -1;
 	}
-	return connect_to(e, f->fd, to);
+	return connect_file(f, to);
 }
 
 /* Through its peer, or a passer-by. */
