@@ -9,7 +9,12 @@ volatile int test_stop;
 
 static void on_sigterm(int sig)
 {
+	int err = errno;
+
 	test_stop = 1;
+	/* the kernel may give the signal to another thread than the one that waits */
+	syscall(SYS_futex, &test_stop, FUTEX_WAKE, 1 << 30, NULL, NULL, 0);
+	errno = err;
 }
 
 void test_init(int argc, char **argv)
