@@ -299,7 +299,7 @@ class Demo:
                     self.times['total'], *(ms(self.times[k]) for k in ('dump', 'hand-over', 'restore', 'pages')))),
                 ('server memory', '%d MiB' % rss),
                 ('images copied first', '%.1f KiB' % (self.copied / 1024)),
-                ('bytes from source to destination', '%.1f MiB' % (sent / (1 << 20)))]
+                ('sent by the source', '%.1f MiB' % (sent / (1 << 20)))]
         rows += self.lazy_rows()
         rows += [('client', '%d requests, %d writes, %d connections, %d wrong answers, %d writes lost' % (
                     c['requests'], c['writes'], c['connects'], c['wrong'], c['lost'])),
@@ -312,7 +312,11 @@ class Demo:
         print()
 
     def lazy_rows(self):
-        return [tuple(l.strip().split(': ', 1)) for l in self.stats.splitlines() if ': ' in l]
+        """What lazy-pages --display-stats said, in the demo's words."""
+        names = {'Page faults': 'pages faulted', 'Pages brought by faults': 'pages fetched for faults', 'Pages brought in the background': 'pages pushed',
+                 'Bytes': 'bytes received', 'Fault latency': 'fault latency'}
+        said = dict(l.strip().split(': ', 1) for l in self.stats.splitlines() if ': ' in l)
+        return [(name, said[key].split(' (')[0]) for key, name in names.items() if key in said]
 
     def logs(self):
         for name in ('src/dump.log', 'dst/lazy.log', 'dst/restore.log', 'redis/log'):
