@@ -2,6 +2,7 @@
 # make check      everything that is tested (installs what it needs, see scripts/install-deps)
 # make demo       migrate a redis-server between two network namespaces, lazily
 # make bench      figures beside the machine's own limits
+# make fuzz       every fuzz target for FUZZ_SECONDS (60)
 # make install    into PREFIX (default /usr/local), DESTDIR honoured
 # SAN=address,undefined builds with sanitizers into build-san/
 
@@ -52,7 +53,7 @@ $(B)/libimages.a: $(PB_O)
 $(OUT)criu: $(CRIU_O) $(B)/libimages.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CRIU_O) $(B)/libimages.a $(LDLIBS)
 
-.PHONY: all check demo bench units format format-check install clean
+.PHONY: all check demo bench units fuzz fuzz-targets format format-check install clean
 # criu/crit/ is the folder of its sources, so the tool is built inside it
 $(CRIT): $(CRIT_O) $(B)/libimages.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CRIT_O) $(B)/libimages.a $(LDLIBS)
@@ -87,6 +88,21 @@ $(B)/unit/%: test/unit/%.c $(UNIT_DEP) $(B)/libimages.a
 	$(COMPILE) $(WARN) $(LDFLAGS) -o $@ $< $(UNIT_DEP) $(B)/libimages.a $(LDLIBS) -lcmocka
 units: $(UNITS)
 
+# fuzz targets: test/fuzz/NAME.c, built with clang into a folder of their own; corpus in test/fuzz/corpus/NAME
+FUZZ_SECONDS ?= 60
+FUZZ_SAN  := address,undefined -fno-sanitize-recover=undefined
+FUZZERS   := $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*.c))
+FUZZ_DEP  := $(call obj,$(filter-out criu/crit/main.c,$(CRIT_C)) $(SHARED_C))
+$(B)/fuzz/%: test/fuzz/%.c $(FUZZ_DEP) $(B)/libimages.a
+	@mkdir -p $(@D)
+	$(COMPILE) $(WARN) $(LDFLAGS) -fsanitize=fuzzer,$(FUZZ_SAN) -o $@ $< $(FUZZ_DEP) $(B)/libimages.a $(LDLIBS)
+fuzz-targets: $(FUZZERS)
+fuzz:
+	$(MAKE) B=build-fuzz CC=clang HARDEN=-fPIE CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,$(FUZZ_SAN)' fuzz-targets
+	for t in $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/*.c)); do \
+		mkdir -p build-fuzz/corpus/$$t && build-fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -rss_limit_mb=1024 \
+			-verbosity=0 -print_final_stats=1 -artifact_prefix=build-fuzz/$$t- build-fuzz/corpus/$$t test/fuzz/corpus/$$t || exit 1; done
+
 format:
 	clang-format -i $$(git ls-files 'criu/*.[ch]' 'test/*.[ch]')
 format-check:
@@ -110,6 +126,6 @@ install: all
 		install -D -m 644 $$c $(DESTDIR)$(COMPDIR)/$${c##*/} || exit 1; done
 
 clean:
-	rm -rf build build-san criu/criu criu/crit/crit
+	rm -rf build build-san build-fuzz criu/criu criu/crit/crit
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -309,9 +309,18 @@ int json_bool(struct json_in *in, bool *v)
 
 static int skip_number(struct json_in *in)
 {
-	for (int c = json_peek(in); c > 0 && (isalnum(c) || strchr("+-.", c)); c = json_peek(in))
+	for (;;) {
+		if (in->pos == in->len) {
+			int ret = refill(in);
+
+			if (ret <= 0)
+				return ret;
+		}
+		if (!isalnum((unsigned char)in->buf[in->pos]) &&
+		    (!in->buf[in->pos] || !strchr("+-.", in->buf[in->pos])))
+			return 0;
 		in->pos++;
-	return 0;
+	}
 }
 
 int json_skip(struct json_in *in)
