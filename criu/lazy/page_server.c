@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* page-server: receives the pages of a dump into images; with --lazy-pages hands pages of images out (serve.c). */
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lazy/ready.h"
 #include "lazy/serve.h"
+#include "lazy/server.h"
 #include "mem/sink.h"
 #include "net/conn.h"
 #include "net/wire.h"
@@ -16,14 +19,16 @@
 #include "util/opts.h"
 #include "util/xmalloc.h"
 
-#define PIECE (1UL << 20)
+#define PIECE		(1UL << 20)
+#define LOBBY		16
+#define FIRST_MESSAGE_S 10
 
 struct receiver {
 	struct conn c;
 	struct page_sink sink;
 	bool open;
 	uint64_t dst_id, end; /* of the open object; where its last run ended */
-	uint64_t nr_pages, nr_objects;
+	uint64_t nr_pages, nr_objects, nr_messages;
 	char *buf;
 };
 
@@ -121,12 +126,17 @@ static int one_message(struct receiver *r)
 	int32_t answer;
 
 	if (conn_recv(&r->c, &m, sizeof(m))) {
-		if (r->c.eof)
+		if (r->c.eof && r->nr_messages)
 			pr_err("%s closed the connection before it was done: the images are not"
 			       " complete",
 			       r->c.peer);
+		else if (r->c.eof)
+			pr_warn("%s closed the connection without a word", r->c.peer);
 		return -1;
 	}
+	if (!r->nr_messages && conn_set_timeout(&r->c, 0))
+		return -1;
+	r->nr_messages++;
 	switch (ps_cmd(&m)) {
 	case PS_OPEN:
 		return open_object(r, &m);
@@ -153,11 +163,12 @@ static int one_message(struct receiver *r)
 		pr_err("The dump at %s failed: the images are not complete", r->c.peer);
 		return -1;
 	}
+	r->nr_messages--;
 	pr_err("%s: unknown command 0x%x", r->c.peer, ps_cmd(&m));
 	return -1;
 }
 
-static int receive(struct conn *c)
+int page_server_receive(struct conn *c)
 {
 	struct receiver r = { .c = *c };
 	int ret;
@@ -171,36 +182,108 @@ static int receive(struct conn *c)
 	if (r.open)
 		finish_object(&r);
 	free(r.buf);
+	if (ret < 0 && !r.nr_messages)
+		return 1;
 	if (ret > 0)
 		pr_info("%" PRIu64 " pages of %" PRIu64 " objects stored", r.nr_pages,
 			r.nr_objects);
 	return ret > 0 ? 0 : -1;
 }
 
-/* One client, as dump makes one connection. */
+/*
+ * Those who have connected and said nothing yet. The one who speaks first, and makes sense, is the dump; nobody else can keep it out by
+ * holding a connection.
+ */
+struct lobby {
+	int listener;
+	unsigned nr;
+	struct conn c[LOBBY];
+};
+
+static void lobby_drop(struct lobby *l, unsigned i)
+{
+	conn_close(&l->c[i]);
+	memmove(&l->c[i], &l->c[i + 1], (--l->nr - i) * sizeof(l->c[0]));
+}
+
+/* Full: the one who waits longest goes. */
+static int lobby_enter(struct lobby *l)
+{
+	struct conn c;
+	int ret = conn_accept(&c, l->listener, 0);
+
+	if (ret)
+		return ret < 0 ? -1 : 0;
+	if (l->nr == LOBBY) {
+		pr_warn("%s is let go: there are too many connections, and it has said nothing",
+			l->c[0].peer);
+		lobby_drop(l, 0);
+	}
+	l->c[l->nr++] = c;
+	return 0;
+}
+
+/* Waits for somebody who speaks. 0: *C, -1 logged */
+static int lobby_next(struct lobby *l, struct conn *c)
+{
+	for (;;) {
+		struct pollfd p[LOBBY + 1] = { { .fd = l->listener, .events = POLLIN } };
+		unsigned nr = l->nr;
+
+		for (unsigned i = 0; i < nr; i++)
+			p[i + 1] = (struct pollfd){ .fd = l->c[i].fd, .events = POLLIN };
+		if (poll(p, nr + 1, -1) < 0 && errno != EINTR) {
+			pr_perror("poll");
+			return -1;
+		}
+		for (unsigned i = 0; i < nr; i++)
+			if (p[i + 1].revents) {
+				*c = l->c[i];
+				l->c[i] = (struct conn)CONN_INIT;
+				lobby_drop(l, i);
+				return 0;
+			}
+		if (p[0].revents && lobby_enter(l))
+			return -1;
+	}
+}
+
+/* 0: stored, 1: that was not a dump, -1: logged */
+static int try_client(struct conn *c)
+{
+	int ret = 1;
+
+	/* whoever has come through TLS may take its time: a dump connects first and freezes then */
+	if (!conn_set_timeout(c, FIRST_MESSAGE_S) && !conn_secure(c, TLS_SERVER) &&
+	    (conn_raw(c) || !conn_set_timeout(c, 0)))
+		ret = page_server_receive(c);
+	conn_close(c);
+	return ret;
+}
+
+/* One dump, which makes one connection. */
 static int receive_one(void)
 {
-	cleanup_close int listener = -1;
+	struct lobby l = { .listener = -1 };
 	struct conn c = CONN_INIT;
 	int ret;
 
 	if (tls_key_ensure(dirs.images) || tls_prepare(TLS_SERVER, dirs.images))
 		return -1;
-	if (opts.ps_socket >= 0) {
-		if (conn_from_fd(&c, opts.ps_socket))
-			return -1;
-	} else {
-		listener = conn_listen(opts.address, &opts.port);
-		if (listener < 0)
-			return -1;
-	}
-	if (server_daemonize() || server_ready())
+	if (opts.ps_socket >= 0)
+		ret = conn_from_fd(&c, opts.ps_socket);
+	else
+		ret = l.listener = conn_listen(opts.address, &opts.port);
+	if (ret < 0 || server_daemonize() || server_ready())
 		return -1;
-	if (listener >= 0 && conn_accept(&c, listener, -1))
-		return -1;
-	close_safe(&listener);
-	ret = conn_secure(&c, TLS_SERVER) ? -1 : receive(&c);
-	conn_close(&c);
+	if (c.fd >= 0)
+		return try_client(&c) ? -1 : 0;
+	do
+		ret = lobby_next(&l, &c) ? -1 : try_client(&c);
+	while (ret > 0);
+	while (l.nr)
+		lobby_drop(&l, 0);
+	close(l.listener);
 	return ret;
 }
 

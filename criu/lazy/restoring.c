@@ -8,6 +8,7 @@
 
 #include "lazy/handover.h"
 #include "lazy/lazyd.h"
+#include "lazy/uffd.h"
 #include "mem/pagemap.h"
 #include "util/dirs.h"
 #include "util/io.h"
@@ -56,6 +57,11 @@ static int take_task(struct lazyd *d, int32_t pid)
 
 	if (uffd < 0) {
 		pr_perror("restore announced task %d, but its userfaultfd did not come", pid);
+		return -1;
+	}
+	if (!uffd_is_one(uffd)) {
+		pr_err("restore announced task %d, but what came is not a userfaultfd", pid);
+		close(uffd);
 		return -1;
 	}
 	set_nonblock(uffd, true);

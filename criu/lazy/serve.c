@@ -22,25 +22,7 @@
 
 #define MAX_CLIENTS	32
 #define FIRST_MESSAGE_S 10 /* a client that says nothing is let go */
-
-struct stored {
-	struct page_source source;
-	struct pagemap *owned; /* opened here, from images */
-	TAILQ_ENTRY(stored) link;
-};
-
-struct server {
-	pthread_mutex_t lock;
-	TAILQ_HEAD(, stored) sources;
-	TAILQ_HEAD(, session) sessions;
-	TAILQ_HEAD(, client) clients;
-	unsigned nr_clients;
-	bool images;	 /* sources are opened as they are asked for */
-	bool plain_used; /* a client without extensions got pages */
-	bool committed, complete, failed;
-	bool lost; /* the only client is gone, and nothing says that it comes back */
-	int wake;  /* eventfd: one of these changed, or a thread ended */
-};
+#define MAX_BAD		64 /* questions for what is not here */
 
 /* ---- sources ---- */
 
@@ -138,6 +120,12 @@ static int answer_get(struct client *cl, const struct ps_msg *m)
 	if (s && !(m->vaddr % PAGE_SIZE))
 		page = source_page(s, m->vaddr, &left);
 	if (page < 0) {
+		if (cl->nr_bad++ == MAX_BAD) {
+			pr_err("%s is let go: it asks for one page after the other that is not "
+			       "here",
+			       cl->c.peer);
+			return -1;
+		}
 		pr_warn("%s asked for a page that is not here: object 0x%" PRIx64 ", 0x%" PRIx64,
 			cl->c.peer, m->dst_id, m->vaddr);
 		return conn_send(&cl->c, &none, sizeof(none));
@@ -147,6 +135,7 @@ static int answer_get(struct client *cl, const struct ps_msg *m)
 		return conn_send(&cl->c, &none, sizeof(none));
 	if (source_read(s, m->vaddr, nr, cl->buf))
 		return -1;
+	cl->used = true;
 	if (cl->session)
 		push_skip(cl->session, s, page, nr);
 	else
@@ -181,6 +170,7 @@ static int urgent_message(struct client *cl, const struct ps_msg *m)
 {
 	int32_t status = 0;
 
+	cl->last_us = now_us();
 	switch (ps_cmd(m)) {
 	case PS_GET:
 		return answer_get(cl, m);
@@ -222,7 +212,7 @@ static int urgent_loop(struct client *cl, const struct ps_msg *first)
 
 /* ---- sessions ---- */
 
-static struct session *new_session(struct server *sv, uint64_t features)
+struct session *session_new(struct server *sv, uint64_t features)
 {
 	struct session *ss = xzalloc(sizeof(*ss));
 
@@ -254,7 +244,7 @@ static struct session *find_session(struct server *sv, uint64_t token)
 	return ss;
 }
 
-static void put_session(struct server *sv, struct session *ss)
+void session_put(struct server *sv, struct session *ss)
 {
 	bool last;
 
@@ -275,7 +265,7 @@ static int hello(struct client *cl, struct ps_msg *m)
 	uint64_t ours = PS_FEAT_BULK | PS_FEAT_COMMIT;
 
 	thread_answers_fast();
-	cl->session = new_session(cl->server, m->vaddr & ours);
+	cl->session = session_new(cl->server, m->vaddr & ours);
 	if (!cl->session)
 		return -1;
 	m->nr_pages = PS_VERSION;
@@ -290,21 +280,24 @@ static int attach(struct client *cl, const struct ps_msg *m)
 {
 	cl->session = find_session(cl->server, m->dst_id);
 	thread_takes_turns();
-	if (cl->session)
+	if (cl->session) {
+		cl->used = true;
 		return push_loop(cl);
+	}
 	pr_err("%s: bulk connection of an unknown session", cl->c.peer);
 	return -1;
 }
 
 /* ---- threads ---- */
 
-static int serve_client(struct client *cl)
+int serve_client(struct client *cl)
 {
 	struct ps_msg m;
 
 	if (conn_set_timeout(&cl->c, FIRST_MESSAGE_S) || conn_secure(&cl->c, TLS_SERVER) ||
 	    conn_recv(&cl->c, &m, sizeof(m)) || conn_set_timeout(&cl->c, 0))
 		return -1;
+	cl->spoke = true;
 	switch (ps_cmd(&m)) {
 	case PS_HELLO:
 		return hello(cl, &m);
@@ -323,10 +316,10 @@ static void *client_thread(void *arg)
 	int ret = serve_client(cl);
 
 	if (cl->session)
-		put_session(sv, cl->session);
+		session_put(sv, cl->session);
 	shutdown(cl->c.fd, SHUT_RDWR);
 	free(cl->buf);
-	if (ret < 0 && !cl->c.quiet && (cl->session || sv->plain_used))
+	if (ret < 0 && !cl->c.quiet && (cl->session || cl->used))
 		sv->lost = true;
 	tell(sv, &cl->ended);
 	return NULL;
@@ -342,6 +335,7 @@ static int new_client(struct server *sv, struct conn *c)
 		goto fail;
 	cl->server = sv;
 	cl->c = *c;
+	cl->last_us = now_us();
 	pthread_mutex_lock(&sv->lock);
 	TAILQ_INSERT_TAIL(&sv->clients, cl, link);
 	sv->nr_clients++;
@@ -381,6 +375,43 @@ static void reap(struct server *sv, bool all)
 		conn_close(&cl->c);
 		free(cl);
 	}
+}
+
+/*
+ * There are as many clients as there may be: whoever has said nothing, then whoever has not been given pages goes, the oldest first. Those with pages stay.
+ */
+static bool make_room(struct server *sv)
+{
+	struct client *cl, *victim = NULL;
+
+	TAILQ_FOREACH (cl, &sv->clients, link) {
+		if (cl->used || cl->c.quiet)
+			continue;
+		if (!victim || cl->spoke < victim->spoke ||
+		    (cl->spoke == victim->spoke && cl->last_us < victim->last_us))
+			victim = cl;
+	}
+	if (!victim)
+		return false;
+	victim->c.quiet = true;
+	pr_warn("%s is let go: there are too many connections, and it has not been given pages",
+		victim->c.peer);
+	shutdown(victim->c.fd, SHUT_RDWR); /* its thread ends by it */
+	return true;
+}
+
+static void admit(struct server *sv, int listener)
+{
+	struct conn c = CONN_INIT;
+
+	if (conn_accept(&c, listener, 0))
+		return;
+	if (sv->nr_clients < MAX_CLIENTS || (sv->nr_clients < 2 * MAX_CLIENTS && make_room(sv))) {
+		new_client(sv, &c);
+		return;
+	}
+	pr_warn("%s is turned away: there are too many connections", c.peer);
+	conn_close(&c);
 }
 
 /* ---- the main thread ---- */
@@ -423,9 +454,7 @@ static int serve(struct server *sv, int listener, struct conn *given)
 	while (ret > 0) {
 		struct pollfd p[] = { { .fd = sv->wake, .events = POLLIN },
 				      { .fd = signals, .events = POLLIN },
-				      { .fd = sv->nr_clients < MAX_CLIENTS ? listener : -1,
-					.events = POLLIN } };
-		struct conn c = CONN_INIT;
+				      { .fd = listener, .events = POLLIN } };
 		uint64_t n;
 
 		if (poll(p, ARRAY_SIZE(p), -1) < 0 && errno != EINTR) {
@@ -434,8 +463,8 @@ static int serve(struct server *sv, int listener, struct conn *given)
 		}
 		if (p[1].revents && on_signal(sv, signals))
 			return -1;
-		if (p[2].revents && !conn_accept(&c, listener, 0))
-			new_client(sv, &c);
+		if (p[2].revents)
+			admit(sv, listener);
 		if (p[0].revents && read(sv->wake, &n, sizeof(n)) > 0) {
 			reap(sv, false);
 			pthread_mutex_lock(&sv->lock);
@@ -446,7 +475,7 @@ static int serve(struct server *sv, int listener, struct conn *given)
 	return ret;
 }
 
-static int server_init(struct server *sv, bool images)
+int server_init(struct server *sv, bool images)
 {
 	*sv = (struct server){ .images = images };
 	TAILQ_INIT(&sv->sources);
@@ -460,7 +489,7 @@ static int server_init(struct server *sv, bool images)
 	return -1;
 }
 
-static void server_end(struct server *sv)
+void server_end(struct server *sv)
 {
 	struct stored *st;
 

@@ -37,19 +37,54 @@ struct session {
 	TAILQ_ENTRY(session) link;
 };
 
-struct server;
+/* An object that is served. */
+struct stored {
+	struct page_source source;
+	struct pagemap *owned; /* opened here, from images */
+	TAILQ_ENTRY(stored) link;
+};
+
 struct client {
 	struct server *server;
 	struct conn c;
 	pthread_t thread;
-	bool ended; /* the thread can be joined; under server.lock */
+	bool ended;	       /* the thread can be joined; under server.lock */
+	atomic_bool spoke;     /* a first message has come, after TLS where that is on */
+	atomic_bool used;      /* it was given pages */
+	atomic_ullong last_us; /* when it came, or spoke last */
+	unsigned nr_bad;       /* questions for pages that are not here */
 	struct session *session;
 	char *buf; /* of ANSWER_PAGES or PS_BATCH */
 	TAILQ_ENTRY(client) link;
 };
 
-/* server.c: the source for DST_ID, or NULL: there is none (nothing is logged), or it is damaged (logged) */
+struct server {
+	pthread_mutex_t lock;
+	TAILQ_HEAD(, stored) sources;
+	TAILQ_HEAD(, session) sessions;
+	TAILQ_HEAD(, client) clients;
+	unsigned nr_clients;
+	bool images;	 /* sources are opened as they are asked for */
+	bool plain_used; /* a client without extensions got pages */
+	bool committed, complete, failed;
+	bool lost; /* the only client is gone, and nothing says that it comes back */
+	int wake;  /* eventfd: one of these changed, or a thread ended */
+};
+
+/* ---- serve.c; beside push.c only the fuzzers call these ---- */
+int server_init(struct server *sv, bool images);
+void server_end(struct server *sv);
+/* Everything that a client says, until it ends. 0; -1 logged. */
+int serve_client(struct client *cl);
+/* A new session, with one reference. NULL: out of memory, logged. */
+struct session *session_new(struct server *sv, uint64_t features);
+void session_put(struct server *sv, struct session *ss);
+/* The source for DST_ID, or NULL: there is none (nothing is logged), or it is damaged (logged) */
 struct page_source *server_source(struct server *sv, uint64_t dst_id);
+
+/* ---- page_server.c; beside it only the fuzzers call this ---- */
+/* Stores what a dump sends. 0; 1: it was not a dump, logged; -1 logged */
+int page_server_receive(struct conn *c);
 
 /* ---- push.c ---- */
 /* Runs the bulk connection until it ends. 0: the client closed it, -1: logged. */

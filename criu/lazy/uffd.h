@@ -16,6 +16,8 @@ enum uffd_result {
 	UFFD_FAILED /* logged */
 };
 
+/* FD is a userfaultfd, and not something else that was handed in. */
+bool uffd_is_one(int fd);
 /*
  * On a userfaultfd fresh from the task: agrees with the kernel about events (fork, mremap, madvise, munmap), so that the
  * daemon can follow the task. WANT_SHMEM: missing pages of shared memory too. -1 logged.

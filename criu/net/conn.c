@@ -346,15 +346,20 @@ static ssize_t take(struct conn *c, void *buf, size_t len, int flags)
 
 	if (c->tls)
 		return tls_take(c->tls, buf, len, flags);
-	for (;;) {
+	for (int calls = 0;; calls++) {
 		n = recv(c->fd, (char *)buf + done, len - done, flags);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return done ? (ssize_t)done : n;
 		done += n;
-		if (done == len || !(flags & MSG_WAITALL)) /* a signal may end that early */
+		if (done == len || !(flags & MSG_WAITALL))
 			return done;
+		/* a signal ended it early, or the time-out of the socket, which nobody may stretch byte by byte */
+		if (calls == 3) {
+			errno = EAGAIN;
+			return -1;
+		}
 	}
 }
 

@@ -192,6 +192,12 @@ int recv_fd(int sock, unsigned char *byte)
 	}
 	c = CMSG_FIRSTHDR(&msg);
 	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int))) {
+		/* CMSG_SPACE() rounds up: there is room for a second one, which must not stay */
+		if (c && c->cmsg_type == SCM_RIGHTS)
+			for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= c->cmsg_len; i++) {
+				memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+				close(fd);
+			}
 		errno = EPROTO;
 		return -1;
 	}
