@@ -66,7 +66,7 @@ static void *second_thread(void *arg)
 	sv.sival_int = 78;
 	pthread_sigqueue(pthread_self(), SIGRTMIN + 1, sv);
 	syscall(SYS_setresuid, 1000, 2000, 0);
-	setpriority(PRIO_PROCESS, syscall(SYS_gettid), 7);
+	setpriority(PRIO_PROCESS, syscall(SYS_gettid), 15);
 	say('2');
 	for (;;)
 		pause();
@@ -276,7 +276,7 @@ static void check_second(const CoreEntry *core)
 	assert_string_equal(th->comm, "second");
 	assert_int_equal(th->sas->ss_sp, (uintptr_t)altstack);
 	assert_int_equal(th->sas->ss_size, sizeof(altstack));
-	assert_int_equal(th->sched_nice, 7);
+	assert_int_equal(th->sched_nice, 15);
 	assert_int_equal(th->creds->uid, 1000);
 	assert_int_equal(th->creds->euid, 2000);
 	assert_int_equal(th->creds->suid, 0);
