@@ -36,8 +36,8 @@ struct fault {
 
 struct lazy_stats {
 	uint64_t start_ns, finished_ns; /* restore handed over */
-	uint64_t faults, zero_faults,
-		known_faults; /* all; answered with zeros at once; asked for already */
+	uint64_t faults, zero_faults, known_faults,
+		underway_faults; /* all; answered with zeros at once; asked for already; pushed already, says the server */
 	uint64_t pages[NR_ARRIVALS];
 	uint64_t zero_pages; /* of those, how many came as zeros */
 	uint64_t twice;	     /* pages that came but were there already */

@@ -141,18 +141,22 @@ static unsigned pick(struct session *ss, uint64_t max, struct page_source **s,
 	return nr_runs;
 }
 
-void push_skip(struct session *ss, struct page_source *s, uint64_t page, uint64_t nr_pages)
+uint64_t push_take(struct session *ss, struct page_source *s, uint64_t page, uint64_t nr_pages)
 {
+	uint64_t nr = 0;
 	struct want *w;
 
 	pthread_mutex_lock(&ss->lock);
 	w = find_want(ss, s);
 	if (w) {
-		set_bits(w, page, nr_pages, false);
+		while (nr < nr_pages && want_bit(w, page + nr))
+			nr++;
+		set_bits(w, page, nr, false);
 		ss->cursor = w;
-		ss->cursor_page = min(page + nr_pages, s->nr_pages);
+		ss->cursor_page = page + nr;
 	}
 	pthread_mutex_unlock(&ss->lock);
+	return w ? nr : nr_pages;
 }
 
 void push_end(struct session *ss)

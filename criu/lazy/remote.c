@@ -292,6 +292,18 @@ int remote_lost(struct conn *c, int err)
 	return -1;
 }
 
+static void unask(struct object *obj, uint64_t src, uint64_t nr)
+{
+	uint64_t left;
+	int64_t page = object_page(obj, src, &left);
+	struct space *sp;
+
+	TAILQ_FOREACH (sp, &obj->spaces, link)
+		for (uint64_t p = page; p < page + nr; p++)
+			if (space_state(sp, p) == PAGE_ASKED)
+				space_set(sp, p, 1, PAGE_MISSING);
+}
+
 /* The answer to the oldest question, whose first NR_PAGES came. */
 static int answered(struct lazyd *d, const struct ps_msg *m)
 {
@@ -299,18 +311,23 @@ static int answered(struct lazyd *d, const struct ps_msg *m)
 	struct ask *a = &r->asks[r->first];
 	uint64_t left = a->nr_pages - m->nr_pages;
 
-	if (!m->nr_pages) {
+	if (!m->nr_pages && !(r->features && m->len == PS_UNDERWAY)) {
 		pr_err("%s does not have page 0x%" PRIx64 " of task %" PRIu64, r->urgent.c.peer,
 		       a->src, a->obj->id);
 		return -1;
 	}
-	if (a->why == BY_FAULT)
+	if (!m->nr_pages)
+		d->st.underway_faults++;
+	else if (a->why == BY_FAULT)
 		stats_latency(&d->st, now_ns() - a->at_ns);
 	else
 		r->background -= a->nr_pages;
 	r->first = (r->first + 1) % ASKS;
 	r->nr--;
-	if (left) {
+	if (left && r->features) {
+		/* a server of ours leaves out what it has pushed already: it is on its way */
+		unask(a->obj, a->src + m->nr_pages * PAGE_SIZE, left);
+	} else if (left) {
 		if (a->why == BY_PUSH)
 			r->background += left;
 		if (ask(d, a->obj, a->src + m->nr_pages * PAGE_SIZE, left, a->at_ns, a->why))
@@ -361,9 +378,11 @@ static ssize_t urgent_message(struct lazyd *d, const char *buf, size_t len)
 		if (len < size)
 			return 0;
 		d->st.bytes += size - sizeof(m);
-		if (place_pages(d, a->obj, m.vaddr, ps_cmd(&m) == PS_ZERO ? NULL : buf + sizeof(m),
-				m.nr_pages, a->why) ||
-		    answered(d, &m))
+		if (m.nr_pages &&
+		    place_pages(d, a->obj, m.vaddr, ps_cmd(&m) == PS_ZERO ? NULL : buf + sizeof(m),
+				m.nr_pages, a->why))
+			return -1;
+		if (answered(d, &m))
 			return -1;
 		return size;
 	}

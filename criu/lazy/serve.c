@@ -133,13 +133,17 @@ static int answer_get(struct client *cl, const struct ps_msg *m)
 	nr = min(min(m->nr_pages, left), (uint64_t)ANSWER_PAGES);
 	if (!nr)
 		return conn_send(&cl->c, &none, sizeof(none));
-	if (source_read(s, m->vaddr, nr, cl->buf))
-		return -1;
 	cl->used = true;
 	if (cl->session)
-		push_skip(cl->session, s, page, nr);
+		nr = push_take(cl->session, s, page, nr);
 	else
 		cl->server->plain_used = true;
+	if (!nr) {
+		none.len = PS_UNDERWAY;
+		return conn_send(&cl->c, &none, sizeof(none));
+	}
+	if (source_read(s, m->vaddr, nr, cl->buf))
+		return -1;
 	return send_answer(cl, m, nr);
 }
 

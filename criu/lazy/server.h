@@ -89,8 +89,11 @@ int page_server_receive(struct conn *c);
 /* ---- push.c ---- */
 /* Runs the bulk connection until it ends. 0: the client closed it, -1: logged. */
 int push_loop(struct client *cl);
-/* A page was just sent on urgent: bulk leaves it out, and goes on after it. */
-void push_skip(struct session *ss, struct page_source *s, uint64_t page, uint64_t nr_pages);
+/*
+ * PAGE and up to NR_PAGES from it are about to be sent on urgent: how many it shall be. Those that bulk has sent already are on their way, before
+ * anything that would be sent now: 0 where the first is one of them. Bulk leaves these out, and goes on after them.
+ */
+uint64_t push_take(struct session *ss, struct page_source *s, uint64_t page, uint64_t nr_pages);
 void push_end(struct session *ss);
 
 #endif

@@ -32,7 +32,7 @@ void stats_print(const struct lazyd *d)
 	printf("Displaying lazy-pages stats:\n");
 	printf("Page faults: %" PRIu64 " (0x%" PRIx64 ")\n", st->faults, st->faults);
 	printf("Faults answered with zeros: %" PRIu64 "\n", st->zero_faults);
-	printf("Faults on pages under way: %" PRIu64 "\n", st->known_faults);
+	printf("Faults on pages under way: %" PRIu64 "\n", st->known_faults + st->underway_faults);
 	printf("Pages brought by faults: %" PRIu64 "\n", st->pages[BY_FAULT]);
 	printf("Pages brought in the background: %" PRIu64 "\n", st->pages[BY_PUSH]);
 	printf("Pages of zeros: %" PRIu64 "\n", st->zero_pages);

@@ -54,7 +54,10 @@ enum {
 		0x2009, /* C U: the tasks are about to run here. S U: the same back: they never will again there */
 };
 
-#define PS_VERSION 1
+/* ps_msg.len of an ADD_F without pages: they are not missing there, but on their way on the bulk connection */
+#define PS_UNDERWAY 1
+
+#define PS_VERSION  1
 /* features */
 enum {
 	PS_FEAT_BULK = 1,   /* second connection, pushed */
