@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,6 +26,8 @@
 #include "lazy/serve.h"
 #include "lazy/uffd.h"
 #include "mem/pagemap.h"
+#include "net/conn.h"
+#include "net/wire.h"
 #include "op.h"
 #include "stories.h"
 #include "util/dirs.h"
@@ -32,7 +35,7 @@
 #include "util/opts.h"
 #include "util/xmalloc.h"
 
-enum mode { LOCAL, IMAGES, FROZEN };
+enum mode { LOCAL, IMAGES, FROZEN, PLAIN };
 #define VPID 4321
 #define BASE ((char *)0x200000000000)
 
@@ -151,6 +154,69 @@ static int run_server(void *arg)
 	return ret || !out.complete || !out.committed;
 }
 
+/* ---- a page server that knows spec/wire.md's plain protocol and nothing else, as CRIU 4.2's ---- */
+
+static int plain_answer(int c, const struct ps_msg *m)
+{
+	size_t i = (m->vaddr - (uintptr_t)BASE) / PAGE_SIZE, nr = 0;
+	struct ps_msg a = { .cmd = PS_ADD_F | PE_PRESENT << 16,
+			    .vaddr = m->vaddr,
+			    .dst_id = m->dst_id };
+	char page[PAGE_SIZE];
+
+	if (m->dst_id != ps_id(PS_TYPE_TASK, VPID))
+		return -1;
+	while (nr < m->nr_pages && i + nr < w.nr && page_exists(i + nr))
+		nr++;
+	if (!nr) /* it has none: drops the connection */
+		return -1;
+	a.nr_pages = nr > 3 ? nr - nr % 3 : nr; /* fewer than were asked for, now and then */
+	if (write_full(c, &a, sizeof(a)))
+		return -1;
+	for (size_t k = 0; k < a.nr_pages; k++) {
+		fill(page, i + k);
+		if (write_full(c, page, sizeof(page)))
+			return -1;
+	}
+	return 0;
+}
+
+static int plain_client(int c)
+{
+	struct ps_msg m;
+	int32_t zero = 0;
+
+	for (;;) {
+		if (read_full(c, &m, sizeof(m)) != sizeof(m))
+			return -1;
+		switch (m.cmd) {
+		case PS_GET:
+			if (plain_answer(c, &m))
+				return -1;
+			break;
+		case PS_CLOSE:
+			return write_full(c, &zero, sizeof(zero));
+		default:
+			return -1;
+		}
+	}
+}
+
+static int run_plain_server(void *arg)
+{
+	int listener, c, port = opts.port;
+
+	listener = conn_listen("127.0.0.1", &port);
+	if (listener < 0 || write(*(int *)arg, "", 1) != 1)
+		return 1;
+	c = accept(listener, NULL, NULL);
+	if (!plain_client(c)) /* the hello is not known: dropped */
+		return 2;
+	close(c);
+	c = accept(listener, NULL, NULL);
+	return plain_client(c) ? 3 : 0;
+}
+
 static int run_daemon(void *arg)
 {
 	opts.status_fd = *(int *)arg;
@@ -194,7 +260,7 @@ static void begin(enum mode mode, size_t nr_pages)
 	opts.status_fd = opts.ps_socket = -1;
 	opts.address = (char *)"127.0.0.1";
 	opts.port = 20000 + getpid() % 20000;
-	write_images(mode != FROZEN);
+	write_images(mode == LOCAL || mode == IMAGES);
 	map_memory();
 	if (mode == FROZEN) {
 		int status;
@@ -204,7 +270,7 @@ static void begin(enum mode mode, size_t nr_pages)
 		assert_true(WIFSTOPPED(status));
 	}
 	if (mode != LOCAL)
-		w.server = spawn_ready(run_server);
+		w.server = spawn_ready(mode == PLAIN ? run_plain_server : run_server);
 	w.daemon = spawn_ready(run_daemon);
 	w.uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	assert_true(w.uffd >= 0);
@@ -491,7 +557,7 @@ static void exits(void **state)
 		if (w.mode == FROZEN)
 			w.mode = IMAGES;
 		if (w.mode != LOCAL)
-			w.server = spawn_ready(run_server);
+			w.server = spawn_ready(w.mode == PLAIN ? run_plain_server : run_server);
 		w.daemon = spawn_ready(run_daemon);
 		task = spawn(ends_early, exec ? &w : NULL);
 		assert_int_equal(exit_status(task), 0);
@@ -499,7 +565,7 @@ static void exits(void **state)
 	}
 }
 
-static enum mode modes[] = { LOCAL, IMAGES, FROZEN };
+static enum mode modes[] = { LOCAL, IMAGES, FROZEN, PLAIN };
 #define each_mode(f)                                               \
 	{ #f " (local)", f, NULL, NULL, &modes[LOCAL] },           \
 		{ #f " (images)", f, NULL, NULL, &modes[IMAGES] }, \
@@ -548,7 +614,11 @@ static int bench(const char *mode, size_t mib, const char *pattern)
 
 	plain_pages = true;
 	setenv("STATS", "1", 1);
-	begin(!strcmp(mode, "local") ? LOCAL : !strcmp(mode, "images") ? IMAGES : FROZEN, mib << 8);
+	begin(!strcmp(mode, "local")	? LOCAL
+	      : !strcmp(mode, "images") ? IMAGES
+	      : !strcmp(mode, "plain")	? PLAIN
+					: FROZEN,
+	      mib << 8);
 	{ /* memory that is free has gone back to the host: see memload's "warm" */
 		size_t len = w.nr * PAGE_SIZE + (64 << 20);
 		char *m = mmap(NULL, len, PROT_READ | PROT_WRITE,
