@@ -210,7 +210,7 @@ static int load_registers(struct op *op, struct task *t)
 	uint64_t ip = puppet_find_syscall(t->pid);
 	long ret;
 
-	if (!ip)
+	if (!ip || core_restore_trap(op, t, ip))
 		return -1;
 	ret = trace_syscall(t->pid, t->vpid, ip, __NR_munmap, (uint64_t[6]){ a->base, a->len });
 	if (ret) {

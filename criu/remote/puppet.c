@@ -243,24 +243,31 @@ struct puppet *puppet_join(struct puppet *leader, pid_t tid, pid_t image_tid, un
 	return p;
 }
 
+/* The kernel has changed the handler only. */
+static void ignore_trap_again(struct puppet *p)
+{
+	struct { /* struct sigaction of the kernel */
+		uint64_t handler, flags, restorer, mask;
+	} * sa;
+	uint64_t at, ip = p->arena->syscall_ip;
+
+	prog_reset(p);
+	at = prog_data(p, sizeof(*sa), &sa);
+	trace_syscall(p->tid, p->image_tid, ip, __NR_rt_sigaction,
+		      (uint64_t[6]){ SIGTRAP, 0, at, 8 });
+	sa->handler = (uint64_t)SIG_IGN;
+	trace_syscall(p->tid, p->image_tid, ip, __NR_rt_sigaction,
+		      (uint64_t[6]){ SIGTRAP, at, 0, 8 });
+}
+
 int puppet_cure(struct puppet *p)
 {
 	struct arena *a = p->arena;
 	int ret = 0;
 	long err;
 
-	if (p->infected && a->trap_ignored) {
-		struct { /* struct sigaction of the kernel */
-			uint64_t handler, flags, restorer, mask;
-		} * sa;
-		uint64_t at;
-
-		prog_reset(p);
-		at = prog_data(p, sizeof(*sa), &sa);
-		sa->handler = (uint64_t)SIG_IGN;
-		trace_syscall(p->tid, p->image_tid, a->syscall_ip, __NR_rt_sigaction,
-			      (uint64_t[6]){ SIGTRAP, at, 0, 8 });
-	}
+	if (p->infected && a->trap_ignored)
+		ignore_trap_again(p);
 	if (p->infected) {
 		err = trace_syscall(p->tid, p->image_tid, a->syscall_ip, __NR_munmap,
 				    (uint64_t[6]){ a->base, a->len });

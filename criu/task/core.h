@@ -26,6 +26,8 @@ int core_read(struct op *op, struct task *t);
 int core_restore(struct op *op, struct task *t);
 /* restore: the last program of each thread: timers started, pending signals queued, credentials, seccomp. */
 int core_restore_late(struct op *op, struct task *t);
+/* restore: an ignored SIGTRAP, after the last program of all threads; IP: a syscall instruction of the task's own. */
+int core_restore_trap(struct op *op, struct task *t, uint64_t ip);
 /* restore: after this the thread only has to be set free: FPU, blocked signals (general registers are loaded by the caller with arch_restore_regs
  * after the stub is unmapped). */
 int core_restore_fpu_and_mask(struct op *op, struct thread *th);

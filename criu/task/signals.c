@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 
 #include "remote/arena.h"
+#include "remote/trace.h"
+#include "task/core.h"
 #include "task/parts.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
@@ -222,6 +224,8 @@ static int restore_actions(struct part *w)
 			continue;
 		e = tc->sigactions[i++];
 		act = (struct kernel_sigaction){ e->sigaction, e->flags, e->restorer, e->mask };
+		if (sig == SIGTRAP && act.handler == (uintptr_t)SIG_IGN)
+			continue; /* core_restore_trap() */
 		if (!(set >> (sig - 1) & 1) && !act.handler && !act.flags && !act.restorer &&
 		    !act.mask)
 			continue;
@@ -231,6 +235,28 @@ static int restore_actions(struct part *w)
 			 0, SIGSET_SIZE);
 	}
 	return 0;
+}
+
+/* The stub's trap makes an ignored SIGTRAP a default one (force_sig() in the kernel), so this comes when no stub runs any more. */
+int core_restore_trap(struct op *op, struct task *t, uint64_t ip)
+{
+	const SaEntry *e = leader(t)->core->tc->sigactions[SIGTRAP - 1];
+	struct kernel_sigaction act = { e->sigaction, e->flags, e->restorer, e->mask };
+	struct puppet *p = leader(t)->puppet;
+	uint64_t at;
+	long ret;
+
+	if (act.handler != (uintptr_t)SIG_IGN)
+		return 0;
+	prog_reset(p);
+	at = prog_buf(p, &act, sizeof(act));
+	ret = trace_syscall(p->tid, t->vpid, ip, __NR_rt_sigaction,
+			    (uint64_t[6]){ SIGTRAP, at, 0, SIGSET_SIZE });
+	if (!ret)
+		return 0;
+	errno = -ret;
+	pr_perror("task %d: cannot set its SIGTRAP to be ignored", t->vpid);
+	return -1;
 }
 
 int signals_restore(struct part *w)
@@ -261,6 +287,12 @@ static int restore_queue(struct part *w, const SignalQueueEntry *q, bool shared)
 		if (!has_action(si->si_signo)) {
 			if (si->si_signo == SIGSTOP)
 				w->p->pending_stop = SIGSTOP;
+			continue;
+		}
+		if (si->si_signo == SIGTRAP) {
+			pr_warn("task %d: its pending SIGTRAP is dropped: criu's own work in it "
+				"needs that signal",
+				w->t->vpid);
 			continue;
 		}
 		if (part_room(w, 1, sizeof(*si)))
