@@ -16,28 +16,6 @@ struct files {
 	struct decode_how how;
 };
 
-static int help(const char *cmd)
-{
-	bool decode = !strcmp(cmd, "decode"), one = !strcmp(cmd, "show") || !strcmp(cmd, "info");
-
-	if (one)
-		printf("usage: crit %s%s [IN]\n", cmd, *cmd == 's' ? " [--nopl]" : "");
-	else
-		printf("usage: crit %s [-i IN] [-o OUT]%s\n", cmd,
-		       decode ? " [--pretty] [--nopl]" : "");
-	printf("  -i, --in IN    file to read (standard input by default)\n");
-	if (!one)
-		printf("  -o, --out OUT  file to write (standard output by default)\n");
-	if (decode)
-		printf("  --pretty       readable: on many lines, numbers by name, address or in "
-		       "hex\n");
-	if (decode || *cmd == 's')
-		printf("  --nopl         leave out the bytes that follow entries, only say how "
-		       "many\n");
-	return 1;
-}
-
-/* 0, 1: help was asked for, -1: logged. */
 static int parse(int argc, char **argv, struct files *f)
 {
 	static const struct option options[] = {
@@ -47,7 +25,7 @@ static int parse(int argc, char **argv, struct files *f)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "i:o:h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "i:o:", options, NULL)) != -1) {
 		if (c == 'i')
 			f->in = optarg;
 		else if (c == 'o')
@@ -57,7 +35,7 @@ static int parse(int argc, char **argv, struct files *f)
 		else if (c == 'n')
 			f->how.no_payload = true;
 		else
-			return c == 'h' ? help(argv[0]) : -1;
+			return -1;
 	}
 	if (optind < argc && !f->in)
 		f->in = argv[optind++];
@@ -149,21 +127,16 @@ static int decode(const struct files *f)
 int cmd_decode(int argc, char **argv)
 {
 	struct files f = { 0 };
-	int ret = parse(argc, argv, &f);
 
-	if (ret)
-		return ret < 0;
-	return decode(&f) ? 1 : 0;
+	return parse(argc, argv, &f) || decode(&f) ? 1 : 0;
 }
 
 int cmd_show(int argc, char **argv)
 {
-	struct files f = { 0 };
-	int ret = parse(argc, argv, &f);
+	struct files f = { .how.pretty = true };
 
-	if (ret)
-		return ret < 0;
-	f.how.pretty = true;
+	if (parse(argc, argv, &f))
+		return 1;
 	return decode(&f) ? 1 : 0;
 }
 
@@ -190,11 +163,8 @@ static int encode(const struct files *f)
 int cmd_encode(int argc, char **argv)
 {
 	struct files f = { 0 };
-	int ret = parse(argc, argv, &f);
 
-	if (ret)
-		return ret < 0;
-	return encode(&f) ? 1 : 0;
+	return parse(argc, argv, &f) || encode(&f) ? 1 : 0;
 }
 
 /* Entries are read like decode does, into a JSON that goes nowhere. */
@@ -223,14 +193,14 @@ static int count(struct image *img, enum image_type type, unsigned long *nr)
 int cmd_info(int argc, char **argv)
 {
 	struct files f = { 0 };
-	int ret = parse(argc, argv, &f), fd;
+	int fd;
 	cleanup_image struct image *img = NULL;
 	enum image_type type;
 	struct json_out out;
 	unsigned long nr = 0;
 
-	if (ret)
-		return ret < 0;
+	if (parse(argc, argv, &f))
+		return 1;
 	fd = open_in(&f);
 	img = fd < 0 ? NULL : image_open_fd(fd, f.in ?: "(standard input)", &type);
 	if (!img || count(img, type, &nr) || json_out_init(&out, STDOUT_FILENO, true))

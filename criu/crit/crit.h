@@ -61,7 +61,9 @@ int extra_parse(struct json_in *in, void *extra); /* for encode_message() */
 int extra_write(struct image *img, const ProtobufCMessage *msg, const struct extra *extra);
 void extra_free(struct extra *extra);
 
-/* ---- fields by name, for messages whose type is known to hold them ---- */
+/* ---- fields ---- */
+/* Bytes that a value of TYPE takes in protobuf-c's structs, and so in its arrays. */
+size_t element_size(ProtobufCType type);
 /* An integer field (also an enum or a bool); 0 where the message has no such field or it is not set. */
 uint64_t field_u64(const ProtobufCMessage *msg, const char *name);
 

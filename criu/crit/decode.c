@@ -11,7 +11,7 @@
 #include "util/log.h"
 #include "util/xmalloc.h"
 
-static size_t element_size(ProtobufCType type)
+size_t element_size(ProtobufCType type)
 {
 	switch (type) {
 	case PROTOBUF_C_TYPE_INT64:

@@ -59,7 +59,7 @@ static char *describe_unix(const UnixSkEntry *sk)
 			: xasprintf("unix[%u]", sk->ino);
 }
 
-char *file_describe(const FileEntry *e)
+static char *describe(const FileEntry *e)
 {
 	if (e->reg)
 		return xstrdup(e->reg->name);
@@ -80,4 +80,15 @@ char *file_describe(const FileEntry *e)
 	if (e->pidfd)
 		return xasprintf("pidfd of %d", e->pidfd->nspid);
 	return xasprintf("%s[%u]", file_type_name(e->type), e->id);
+}
+
+/* Names are shown on terminals: no control characters from an image. */
+char *file_describe(const FileEntry *e)
+{
+	char *text = describe(e);
+
+	for (char *c = text; c && *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return text;
 }

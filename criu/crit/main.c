@@ -15,14 +15,21 @@ static const struct {
 	{ "decode", cmd_decode, "[-i IN] [-o OUT] [--pretty] [--nopl]", "an image as JSON" },
 	{ "encode", cmd_encode, "[-i IN] [-o OUT]", "JSON as an image" },
 	{ "show", cmd_show, "[--nopl] [IN]", "an image in readable form" },
+	{ "info", cmd_info, "[IN]", "what an image is and how many entries it has" },
 	{ "x", cmd_x, "DIR ps|fds|mems|rss", "look around in a checkpoint" },
 	{ "verify", cmd_verify, "DIR", "is it a checkpoint that can be restored?" },
 	{ "diff", cmd_diff, "A B", "what changed between two checkpoints of a tree" },
 	{ "core-dump", cmd_core_dump, "DIR OUT", "core files for a debugger" },
 	{ "make-lazy", cmd_make_lazy, "DIR OUT",
 	  "split a checkpoint: OUT without the pages that can come later" },
-	{ "info", cmd_info, "[IN]", "what an image is and how many entries it has" },
 };
+
+static int help(size_t i)
+{
+	printf("usage: crit %s %s\n\n%s. See crit(1).\n", commands[i].name, commands[i].args,
+	       commands[i].what);
+	return 0;
+}
 
 static int usage(FILE *f)
 {
@@ -46,8 +53,11 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(argv[1], commands[i].name))
+		if (!strcmp(argv[1], commands[i].name)) {
+			if (argc > 2 && (!strcmp(argv[2], "-h") || !strcmp(argv[2], "--help")))
+				return help(i);
 			return commands[i].run(argc - 1, argv + 1);
+		}
 	pr_err("crit: unknown command %s; crit --help lists them", argv[1]);
 	return 1;
 }

@@ -13,6 +13,15 @@
 
 /* ---- ps ---- */
 
+/* In place: no control characters from an image on the terminal. */
+static const char *printable(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return text;
+}
+
 static int show_task(const struct checkpoint *ck, const PstreeEntry *t, unsigned depth)
 {
 	CoreEntry *core = checkpoint_core(ck, t->pid);
@@ -20,7 +29,7 @@ static int show_task(const struct checkpoint *ck, const PstreeEntry *t, unsigned
 	if (!core)
 		return -1;
 	printf("%7u%7u%7u   %*s%s%s\n", t->pid, t->pgid, t->sid, (int)depth * 4, "",
-	       core->tc ? core->tc->comm : "?",
+	       core->tc ? printable(core->tc->comm) : "?",
 	       !checkpoint_is_alive(core)	       ? " <defunct>"
 	       : core->tc && core->tc->task_state == 3 ? " <stopped>"
 						       : "");
