@@ -10,7 +10,8 @@
 
 Besides the test's own verdict the runner compares what /proc shows of every task before and after (lib/procstate.py), the
 contents of their memory, and looks for anything left over. A test NAME.c may have a descriptor NAME.desc, a Python dict:
-    flags     words: suid (only as root), nolazy, nonorst, nouser (not in user namespaces), busy (its state in /proc keeps
+    flags     words: suid (only as root), nolazy, nomigrate (source
+              and destination on one host are in each other's way), nonorst, nouser (not in user namespaces), busy (its state in /proc keeps
               changing: no comparison), nomem (memory changes), crfail (dump must refuse), mayrefuse (dump may), nosab, noiters, excl (alone)
     crfail    regular expression that dump's error must match
     opts, dopts, ropts    criu options for both, dump only, restore only
@@ -138,7 +139,7 @@ class Run:
         self.daemons, self.procs, self.imgs = [], [], []
         self.lazy = opts.lazy_pages or opts.remote_lazy_pages or opts.lazy_migrate
         self.root = None      # the test's (or its init's) pid as we see it
-        self.popen = None
+        self.popen = self.ns_file = None
         self.top = tempfile.mkdtemp(prefix='zdtm.%s.' % self.short, dir='/dev/shm' if os.path.isdir('/dev/shm') else None)
         os.chmod(self.top, 0o755)
         # the test's own directory is on a disk file system, the images are in memory
@@ -196,6 +197,12 @@ class Run:
 
     def exited(self):
         """the root's wait status, or None while it runs"""
+        if self.ns_file:  # its parent is the init of another pid namespace
+            try:
+                with open(self.ns_file + '.status') as f:
+                    return int(f.read())
+            except FileNotFoundError:
+                return None
         try:
             pid, status = os.waitpid(self.root, os.WNOHANG)
         except ChildProcessError:
@@ -370,10 +377,11 @@ class Run:
         shutil.copytree(img, dimg, dirs_exist_ok=True)
         vpid, self.source = procstate.ns_id(self.root), tree
         self.criu_server('lazy-pages', dimg, '--page-server', '--address', '127.0.0.1', '--port', port)
-        # a pid namespace of its own, in which the pids are free; its init stays until the test has ended
-        rc = dimg + '/restore.rc'
-        p = self.spawn(['unshare', '--pid', '--fork', '--mount-proc', '/usr/bin/python3', '-S', '-E', SRC + '/lib/nsrun.py', rc]
-                       + self.criu('restore', dimg, '--lazy-pages', *self.restore_args(dimg)), dimg + '/restore.err')
+        # namespaces of its own, in which pids and ports are free; their init stays until the test has ended
+        self.ns_file = dimg + '/restored'
+        rc = self.ns_file + '.rc'
+        p = self.spawn(['unshare', '--pid', '--net', '--fork', '--mount-proc', '/usr/bin/python3', '-S', '-E', SRC + '/lib/nsrun.py',
+                        self.ns_file, str(vpid)] + self.criu('restore', dimg, '--lazy-pages', *self.restore_args(dimg)), dimg + '/restore.err')
         end = time.time() + CRIU_LIMIT
         while not os.path.exists(rc):
             if time.time() > end or p.poll() is not None:
@@ -383,10 +391,12 @@ class Run:
             status = int(f.read())
         if status:
             raise Fail('criu restore: exit status %d' % status)
-        for pid in procstate.children_of([p.pid]):
-            if procstate.ns_id(pid) == vpid and pid != p.pid:
+        for pid in procstate.children_of([p.pid])[1:]:
+            if procstate.ns_id(pid) == vpid:
                 self.old_root, self.root = self.root, pid
                 return
+        if os.path.exists(self.ns_file + '.status'):
+            raise Fail('the restored task has ended at once: ' + self.said())
         raise Fail('no task with pid %d in the new namespace' % vpid)
 
     def refused(self):
@@ -425,7 +435,7 @@ class Run:
     def compare(self, before, after, what):
         ignore = list(self.desc.get('ignore', [])) + ['/ns/time', '/locks/']
         if self.o.lazy_migrate or self.flavour != 'h':
-            ignore += ['/ns/', '/mnt_id', '/inode', '/cgroup']
+            ignore += ['/ns/', '/mnt_id', '/inode', '/cgroup', '/timers$']
         if self.lazy:
             # the kernel reads these from pages that are not there yet; it cannot wait for them
             ignore += ['/cmdline$', '/environ$']
@@ -456,8 +466,9 @@ class Run:
             self.refused()
             what = 'after the refused dump'
         elif o.norst or o.snaps:
-            self.dump(self.new_img(), '--leave-running', *(['--track-mem'] if o.snaps else []))
             what = 'after a dump with --leave-running'
+            if not self.may_refuse():
+                self.dump(self.new_img(), '--leave-running', *(['--track-mem'] if o.snaps else []))
         else:
             what = 'after the restore'
             if self.may_refuse():
@@ -684,7 +695,7 @@ def jobs_for(o):
     lazy = o.lazy_pages or o.remote_lazy_pages or o.lazy_migrate
     for t in tests:
         flags = descriptor(t)['flags']
-        skip = t in out_of or (lazy and flags & {'nolazy', 'crfail', 'mayrefuse'}) or ((o.norst or o.snaps) and 'nonorst' in flags) \
+        skip = t in out_of or (o.lazy_migrate and 'nomigrate' in flags) or (lazy and flags & {'nolazy', 'crfail', 'mayrefuse'}) or ((o.norst or o.snaps) and 'nonorst' in flags) \
             or (o.sabotage and flags & {'nosab'}) or (o.flavour == 'uns' and 'nouser' in flags)
         if skip:
             continue

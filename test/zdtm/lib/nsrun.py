@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Init of a pid namespace: nsrun.py FILE COMMAND... runs the command, writes its exit status to FILE, stays until all are gone."""
+"""Init of a pid namespace: nsrun.py FILE PID COMMAND... runs the command, writes its exit status to FILE.rc, stays until all
+tasks are gone, and writes the wait status of the task PID to FILE.status."""
 import os
 import subprocess
 import sys
 
-rc = subprocess.run(sys.argv[2:]).returncode
-with open(sys.argv[1] + '.tmp', 'w') as f:
-    f.write(str(rc))
-os.rename(sys.argv[1] + '.tmp', sys.argv[1])
-last = 0
+where, pid = sys.argv[1], int(sys.argv[2])
+
+
+def put(name, number):
+    with open(where + '.tmp', 'w') as f:
+        f.write(str(number))
+    os.rename(where + '.tmp', where + name)
+
+
+subprocess.run(['ip', 'link', 'set', 'lo', 'up'])
+put('.rc', subprocess.run(sys.argv[3:]).returncode)
 try:
     while True:
-        last = os.wait()[1]
+        got, status = os.wait()
+        if got == pid:
+            put('.status', status)
 except ChildProcessError:
     pass
-sys.exit(1 if last else 0)
