@@ -108,8 +108,9 @@ static const char *parent_page(struct fill *f, uint64_t addr)
 	if (!f->parent_map)
 		return NULL;
 	pagemap_extent(f->t->parent->pages, addr, addr + PAGE_SIZE, &ext);
-	if (ext.where != PAGES_FILE || ext.fd != f->t->parent->pages->pages_fd ||
-	    ext.off + PAGE_SIZE > f->parent_len)
+	/* what the parent has yet to get was not inherited */
+	if (ext.where != PAGES_FILE || (opts.lazy_pages && ext.lazy) ||
+	    ext.fd != f->t->parent->pages->pages_fd || ext.off + PAGE_SIZE > f->parent_len)
 		return NULL;
 	return f->parent_map + ext.off;
 }
@@ -142,28 +143,28 @@ static int fill_cow(struct fill *f, const struct page_extent *ext)
 			       ext->off + (ext->nr_pages - run) * PAGE_SIZE, run * PAGE_SIZE);
 }
 
+static int drop_pages(struct fill *f, uint64_t start, uint64_t len)
+{
+	long ret = puppet_call(leader(f->t)->puppet, __NR_madvise, start, len, MADV_DONTNEED);
+
+	if (!ret)
+		return 0;
+	errno = -ret;
+	pr_perror("Task %d: can't drop inherited pages at %#lx", f->t->vpid, start);
+	return -1;
+}
+
 /* Pages that the parent has and the child has not: they must not shine through. */
 static int drop_parents_pages(struct fill *f, uint64_t start, uint64_t end)
 {
-	struct puppet *p = leader(f->t)->puppet;
-
 	if (!f->t->parent->pages)
 		return 0;
 	for (uint64_t at = start; at < end;) {
 		struct page_extent ext;
 
 		pagemap_extent(f->t->parent->pages, at, end, &ext);
-		if (ext.where == PAGES_FILE) {
-			long ret = puppet_call(p, __NR_madvise, at, ext.nr_pages * PAGE_SIZE,
-					       MADV_DONTNEED);
-
-			if (ret) {
-				errno = -ret;
-				pr_perror("Task %d: can't drop inherited pages at %#lx", f->t->vpid,
-					  at);
-				return -1;
-			}
-		}
+		if (ext.where == PAGES_FILE && drop_pages(f, at, ext.nr_pages * PAGE_SIZE))
+			return -1;
 		at += ext.nr_pages * PAGE_SIZE;
 	}
 	return 0;
@@ -230,6 +231,10 @@ static int fill_vma(struct fill *f, const struct vma *v)
 		if (ext.where != PAGES_HOLE && opts.lazy_pages && ext.lazy && !ext.parent &&
 		    vma_lazy(v)) {
 			f->t->nr_lazy += ext.nr_pages;
+			/* the parent's eager pages hide that ours are missing */
+			if (v->inherited &&
+			    (fill_flush(f) || drop_pages(f, at, ext.nr_pages * PAGE_SIZE)))
+				return -1;
 			if (fill_eager(f, &ext))
 				return -1;
 			ext.where = PAGES_LATER;
