@@ -569,8 +569,9 @@ static enum mode modes[] = { LOCAL, IMAGES, FROZEN, PLAIN };
 #define each_mode(f)                                               \
 	{ #f " (local)", f, NULL, NULL, &modes[LOCAL] },           \
 		{ #f " (images)", f, NULL, NULL, &modes[IMAGES] }, \
+		{ #f " (frozen)", f, NULL, NULL, &modes[FROZEN] }, \
 	{                                                          \
-#f " (frozen)", f, NULL, NULL, &modes[FROZEN]      \
+#f " (plain)", f, NULL, NULL, &modes[PLAIN]        \
 	}
 
 /*
