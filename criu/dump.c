@@ -6,13 +6,17 @@
 #include "util/xmalloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
+#include "chain.h"
 #include "files/files.h"
 #include "inventory.h"
 #include "lazy/serve.h"
+#include "mem/dedup.h"
 #include "mem/mem.h"
 #include "mem/pagemap.h"
 #include "mem/sink.h"
+#include "mem/track.h"
 #include "net/tls.h"
 #include "op.h"
 #include "remote/freeze.h"
@@ -32,6 +36,11 @@ static int step_options(struct op *op)
 		pr_err("dump needs the root task's pid: -t PID");
 		return -1;
 	}
+	/* a dump that lets the tasks run can be a link of a chain itself */
+	op->follow = opts.track_mem && (opts.leave_running || opts.leave_stopped) &&
+		     !opts.lazy_pages;
+	if ((op->follow && track_check()) || chain_open(op))
+		return -1;
 	if (opts.page_server && sink_connect())
 		return -1;
 	if (opts.lazy_pages) {
@@ -50,6 +59,7 @@ static void undo_options(struct op *op)
 	if (opts.page_server)
 		sink_disconnect(true);
 	files_free(op);
+	chain_free(op);
 }
 
 static int step_pre_dump_action(struct op *op)
@@ -90,10 +100,29 @@ static int step_collect(struct op *op)
 	inventory_remove(op); /* an older checkpoint here is about to be overwritten */
 	if (pstree_check(op) || ids_dump(op) || timens_dump(op))
 		return -1;
+	if (chain_join(op))
+		return -1;
 	for_each_live_task (t, op)
-		if (vmas_collect(op, t))
+		if (vmas_collect(op, t) || track_forget_stale(t))
 			return -1;
 	return 0;
+}
+
+/* What is known of writes since the parent link, and what will be. */
+static int track(struct op *op, struct task *t)
+{
+	cleanup_close int pagemap = -1;
+
+	if (t->uffd < 0 && !op->follow && (track_by_uffd() || !t->tracked))
+		return 0;
+	if (op->follow && track_by_uffd() && t->uffd < 0 && track_make(t))
+		return -1;
+	pagemap = openat(t->proc, "pagemap", O_RDONLY | O_CLOEXEC);
+	if (pagemap < 0) {
+		pr_perror("Can't open /proc/%d/pagemap", t->pid);
+		return -1;
+	}
+	return track_areas(t, pagemap, op->follow);
 }
 
 static int step_infect(struct op *op)
@@ -114,7 +143,10 @@ static int step_infect(struct op *op)
 				return -1;
 		}
 	}
-	/* not earlier: the walk for smaps would keep the lock that mapping the arena needs */
+	for_each_live_task (t, op)
+		if (track(op, t))
+			return -1;
+	/* not earlier: the walk for smaps would keep the lock that mapping the arena and tracking need */
 	return vmas_start_flags(op);
 }
 
@@ -155,6 +187,8 @@ static int step_memory(struct op *op)
 	uint64_t start = now_us();
 	struct task *t;
 
+	if (op->follow && chain_break(op))
+		return -1;
 	for_each_live_task (t, op)
 		if (pages_dump(op, t))
 			return -1;
@@ -180,6 +214,11 @@ static int step_flush(struct op *op)
 	return opts.page_server ? sink_disconnect(false) : 0;
 }
 
+static int step_track(struct op *op)
+{
+	return op->follow ? chain_continue(op) : 0;
+}
+
 static const struct step dump_steps[] = {
 	{ "options", step_options, undo_options },
 	{ "pre-dump-action", step_pre_dump_action, NULL },
@@ -192,6 +231,7 @@ static const struct step dump_steps[] = {
 	{ "files", files_dump, NULL },
 	{ "flush", step_flush, NULL },
 	{ "inventory", inventory_write, inventory_remove },
+	{ "track", step_track, NULL },
 	{ "post-dump-action", step_post_dump_action, NULL },
 };
 
@@ -244,6 +284,10 @@ static int finish(struct op *op)
 	} else {
 		ret |= kill_tree(op);
 	}
+	if (opts.prev_images_dir && !op->follow)
+		chain_end(op);
+	if (!ret && opts.auto_dedup && !opts.page_server)
+		ret = dedup_parents(op->images);
 	return ret;
 }
 
@@ -262,6 +306,7 @@ int cmd_dump(void)
 	seccomp_free(&op);
 	vmas_free_flags(&op);
 	tasks_free(&op);
+	chain_free(&op);
 	if (!ret)
 		pr_info("Dumping finished successfully");
 	return ret ? 1 : 0;

@@ -16,14 +16,20 @@
 #include "util/log.h"
 
 /* A number for this run, as a UUID: which criu made the images. */
-static char *run_id(void)
+static void make_run_id(char id[40])
 {
 	cleanup_free char *text = read_file_at(AT_FDCWD, "/proc/sys/kernel/random/uuid", NULL);
 
-	if (!text)
-		return xstrdup("");
-	text[strcspn(text, "\n")] = 0;
-	return xstrdup(text);
+	if (text)
+		snprintf(id, 40, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+static uint64_t uptime_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now); /* as the start times of tasks in /proc/PID/stat */
+	return now.tv_sec * 1000000UL + now.tv_nsec / 1000;
 }
 
 int inventory_write(struct op *op)
@@ -31,7 +37,6 @@ int inventory_write(struct op *op)
 	InventoryEntry e = INVENTORY_ENTRY__INIT;
 	TaskKobjIdsEntry ids = *op->root->ids;
 	PluginsEntry plugins = PLUGINS_ENTRY__INIT;
-	cleanup_free char *id = run_id();
 
 	/* criu's own objects are number 1 of their kinds; namespaces are numbered with the tasks' */
 	ids.vm_id = ids.files_id = ids.fs_id = ids.sighand_id = 1;
@@ -43,7 +48,11 @@ int inventory_write(struct op *op)
 	e.lsmtype = LSMTYPE__NO_LSM;
 	e.has_network_lock_method = true;
 	e.plugins_entry = &plugins;
-	e.dump_criu_run_id = id;
+	make_run_id(op->run_id);
+	e.dump_criu_run_id = op->run_id;
+	/* for the next link: tasks that are younger were not in this one */
+	e.has_dump_uptime = opts.track_mem;
+	e.dump_uptime = uptime_us();
 	return image_write_one(op->images, IMG_INVENTORY, 0, &e.base);
 }
 
@@ -72,6 +81,18 @@ int inventory_check(struct op *op)
 		ret = 0;
 	inventory_entry__free_unpacked(e, NULL);
 	return ret;
+}
+
+int inventory_link(int dir, struct link_info *link)
+{
+	InventoryEntry *e;
+
+	if (image_read_one(dir, IMG_INVENTORY, 0, (ProtobufCMessage **)&e))
+		return -1;
+	*link = (struct link_info){ .uptime_us = e->has_dump_uptime ? e->dump_uptime : 0 };
+	snprintf(link->run_id, sizeof(link->run_id), "%s", e->dump_criu_run_id ?: "");
+	inventory_entry__free_unpacked(e, NULL);
+	return 0;
 }
 
 /* ---- clocks ---- */

@@ -10,6 +10,12 @@
 int inventory_write(struct op *op);
 /* The directory is no checkpoint any more. */
 void inventory_remove(struct op *op);
+/* What a later link of a chain must know of an earlier one, whose directory is DIR. -1 logged. */
+struct link_info {
+	char run_id[40];    /* "": none */
+	uint64_t uptime_us; /* when it was made, after boot; 0: not said */
+};
+int inventory_link(int dir, struct link_info *link);
 /* A version or a missing property that this program cannot restore: -1 logged. */
 int inventory_check(struct op *op);
 /* dump: the monotonic and boot time clocks as the tasks see them, into timens-0.img. */

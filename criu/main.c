@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -9,6 +10,7 @@ int main(int argc, char **argv)
 {
 	int ret;
 
+	setproctitle_init(argc, argv, environ); /* for the processes that stay */
 	opts_init();
 	if (opts_parse(argc, argv))
 		return 1;

@@ -15,6 +15,7 @@
 
 struct file_table;
 struct arena;
+struct chain;
 struct smaps;
 struct seccomp_table;
 
@@ -28,7 +29,10 @@ struct op {
 	struct smaps *smaps;	  /* mem/vma.c: dump: being read */
 	struct arena *arena;	  /* remote/arena.h: restore: one for the whole tree */
 	struct seccomp_table
-		*seccomp; /* task/seccomp.c: filters of all tasks, NULL before the first */
+		*seccomp;    /* task/seccomp.c: filters of all tasks, NULL before the first */
+	struct chain *chain; /* chain.h: dump, pre-dump: the links before this one */
+	bool follow;	     /* what the tasks write from here on is tracked, for a next link */
+	char run_id[40];     /* of the images: set by inventory_write() */
 
 	struct timespec monotonic,
 		boottime; /* clocks at the freeze (dump), or of the image (restore) */

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 int cmd_dump(void);	/* dump.c: opts.pid */
-int cmd_pre_dump(void); /* dump.c */
+int cmd_pre_dump(void); /* predump.c */
 /* restore.c. *ROOT_PID: the root task's pid as criu sees it (may be NULL). Without restore_detach waits for its end and returns its exit status. */
 int cmd_restore(pid_t *root_pid);
 int cmd_lazy_pages(void);  /* lazy/daemon.c */

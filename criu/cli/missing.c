@@ -16,10 +16,6 @@ MISSING int cmd_dump(void)
 {
 	return missing();
 }
-MISSING int cmd_pre_dump(void)
-{
-	return missing();
-}
 MISSING int cmd_restore(pid_t *root_pid)
 {
 	return missing();
@@ -37,10 +33,6 @@ MISSING int cmd_check(void)
 	return missing();
 }
 MISSING int cmd_cpuinfo(void)
-{
-	return missing();
-}
-MISSING int cmd_dedup(void)
 {
 	return missing();
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "chain.h"
 #include "lazy/ready.h"
 #include "lazy/serve.h"
 #include "lazy/server.h"
@@ -290,5 +291,7 @@ static int receive_one(void)
 int cmd_page_server(void)
 {
 	opts.page_server = false; /* the sink shall be local */
+	if (!opts.lazy_pages && chain_link_parent(dirs.images, false))
+		return 1;
 	return (opts.lazy_pages ? serve_images() : receive_one()) ? 1 : 0;
 }

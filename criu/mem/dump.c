@@ -18,6 +18,7 @@
 #include "mem/pagemap.h"
 #include "mem/scan.h"
 #include "mem/sink.h"
+#include "mem/track.h"
 #include "remote/fdpass.h"
 #include "remote/puppet.h"
 #include "util/io.h"
@@ -150,13 +151,26 @@ static int leave(struct pages_out *o, uint64_t start, uint64_t end)
 	return 0;
 }
 
+/* Not written since the parent link, whose images have it. */
+static int leave_to_parent(struct pages_out *o, uint64_t start, uint64_t end)
+{
+	uint64_t nr_pages = (end - start) / PAGE_SIZE;
+
+	o->op->stats.pages_skipped_parent += nr_pages;
+	if (o->sink.remote && flush(o))
+		return -1;
+	return sink_run(&o->sink, start, nr_pages, PE_PARENT);
+}
+
 static int add_region(const struct scan_region *r, void *arg)
 {
 	struct pages_out *o = arg;
 	int ret;
 
 	o->op->stats.pages_scanned += (r->end - r->start) / PAGE_SIZE;
-	if (!vma_lazy(o->vma))
+	if (o->vma->tracked && !(r->categories & PM_WRITTEN))
+		ret = leave_to_parent(o, r->start, r->end);
+	else if (!vma_lazy(o->vma))
 		ret = save(o, r->start, r->end, PE_PRESENT);
 	else if (opts.lazy_pages)
 		ret = leave(o, r->start, r->end);
@@ -190,6 +204,17 @@ static void close_channel(struct pages_out *o)
 		fd_channel_close(p, &o->channel);
 }
 
+/* Areas that are tracked, or will be from now on, are asked what was written to them. */
+static int scan_vma(struct pages_out *o, const struct vma *v, int pagemap)
+{
+	bool begin = v->registered && o->op->follow;
+
+	if (v->tracked || begin)
+		return scan_tracked_pages(pagemap, v->e.start, v->e.end, begin, add_region, o);
+	return scan_private_pages(pagemap, v->e.start, v->e.end, v->e.status & VMA_ANON_PRIVATE,
+				  add_region, o);
+}
+
 static int scan_vmas(struct pages_out *o, int pagemap)
 {
 	for (size_t i = 0; i < o->t->nr_vmas; i++) {
@@ -203,7 +228,7 @@ static int scan_vmas(struct pages_out *o, int pagemap)
 		if (v->e.status & VMA_VDSO) {
 			if (add_region(&whole, o))
 				return -1;
-		} else if (scan_private_pages(pagemap, v->e.start, v->e.end, add_region, o)) {
+		} else if (scan_vma(o, v, pagemap)) {
 			return -1;
 		}
 	}
@@ -229,8 +254,14 @@ int pages_dump(struct op *op, struct task *t)
 	o->mem = mem;
 	if (sink_open(&o->sink, op->images, IMG_PAGEMAP, t->vpid))
 		goto out;
+	if (sink_check_parent(&o->sink, op->images, t->vpid, t->tracked)) {
+		sink_close(&o->sink);
+		goto out;
+	}
 	open_channel(o);
 	ret = opts.lazy_pages && eager_find(t, &o->eager) ? -1 : scan_vmas(o, pagemap);
+	if (!ret && op->follow)
+		ret = track_begin_soft_dirty(t);
 	close_channel(o);
 	free(o->eager.pages);
 	ret |= sink_close(&o->sink);

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "util/io.h"
+#include "util/kernel.h"
 #include "util/log.h"
 
 /* linux/fs.h of 6.7; the headers may be older */
@@ -19,22 +20,28 @@ struct scan_arg {
 
 #define NR_REGIONS	   8192
 
-static int scan_by_ioctl(int fd, uint64_t start, uint64_t end, scan_fn cb, void *arg)
+/* flags */
+enum { SCAN_WP_MATCHING = 1, SCAN_CHECK_WPASYNC = 2 };
+
+/*
+ * NOT: what the pages must not be, of the file's own and the zero page. To know of the first the kernel looks at each page's
+ * struct page, five times the cost: only asked where there can be such pages.
+ */
+static int scan_by_ioctl(int fd, uint64_t start, uint64_t end, uint64_t flags, uint64_t not,
+			 uint64_t tell, scan_fn cb, void *arg)
 {
 	static struct scan_region vec[NR_REGIONS];
 	struct scan_arg a = {
 		.size = sizeof(a),
+		.flags = flags,
 		.end = end,
 		.vec = (uint64_t)vec,
 		.vec_len = NR_REGIONS,
-		/* neither the file's own page nor the zero page ... */
-		.category_inverted = PM_FILE | PM_PFNZERO,
-		.category_mask = PM_FILE | PM_PFNZERO,
-		/* ... but something */
+		.category_inverted = not,
+		.category_mask = not,
 		.category_anyof_mask = PM_PRESENT | PM_SWAPPED,
-		.return_mask = PM_PRESENT | PM_SWAPPED,
+		.return_mask = PM_PRESENT | PM_SWAPPED | tell,
 	};
-
 	uint64_t done = start;
 
 	for (a.start = start; a.start < end; a.start = a.walk_end) {
@@ -48,7 +55,8 @@ static int scan_by_ioctl(int fd, uint64_t start, uint64_t end, scan_fn cb, void 
 
 			/*
 			 * Where the kernel's own buffer is full it may report the last region further than
-			 * walk_end, and its end once more with the next call (seen on 6.18).
+			 * walk_end, and its end once more with the next call (seen on 6.18). What was said first
+			 * is right: the second time the page may be protected already.
 			 */
 			r.start = max(r.start, done);
 			if (r.start >= r.end)
@@ -64,10 +72,11 @@ static int scan_by_ioctl(int fd, uint64_t start, uint64_t end, scan_fn cb, void 
 	return 0;
 }
 
-#define PME_PRESENT (1ULL << 63)
-#define PME_SWAP    (1ULL << 62)
-#define PME_FILE    (1ULL << 61)
-#define PME_PFN	    ((1ULL << 55) - 1)
+#define PME_PRESENT    (1ULL << 63)
+#define PME_SWAP       (1ULL << 62)
+#define PME_FILE       (1ULL << 61)
+#define PME_SOFT_DIRTY (1ULL << 55)
+#define PME_PFN	       ((1ULL << 55) - 1)
 
 /*
  * The frame of the zero page: unknown to us without a look at a zero page of our own. Entries
@@ -109,31 +118,33 @@ static int scan_by_reading(int fd, uint64_t start, uint64_t end, scan_fn cb, voi
 			return n < 0 ? -1 : 0;
 		for (ssize_t i = 0; i < n / 8; i++, at += PAGE_SIZE) {
 			uint64_t e = buf[i];
+			uint64_t what = PM_PRESENT | (e & PME_SOFT_DIRTY ? PM_WRITTEN : 0);
 
 			if (!(e & (PME_PRESENT | PME_SWAP)) ||
 			    ((e & PME_PRESENT) && (e & PME_FILE)) ||
 			    ((e & PME_PRESENT) && zero && (e & PME_PFN) == zero))
 				continue;
-			if (r.end == at && r.end > r.start) {
+			if (r.end == at && r.end > r.start && r.categories == what) {
 				r.end += PAGE_SIZE;
 				continue;
 			}
 			if (r.end > r.start && (ret = cb(&r, arg)))
 				return ret;
-			r = (struct scan_region){ at, at + PAGE_SIZE, PM_PRESENT };
+			r = (struct scan_region){ at, at + PAGE_SIZE, what };
 		}
 	}
 	return r.end > r.start ? cb(&r, arg) : 0;
 }
 
-int scan_private_pages(int fd, uint64_t start, uint64_t end, scan_fn cb, void *arg)
+int scan_private_pages(int fd, uint64_t start, uint64_t end, bool anonymous, scan_fn cb, void *arg)
 {
+	uint64_t not = PM_PFNZERO | (anonymous ? 0 : PM_FILE);
 	static int no_ioctl;
 	int ret;
 
 	if (!no_ioctl) {
 		errno = 0;
-		ret = scan_by_ioctl(fd, start, end, cb, arg);
+		ret = scan_by_ioctl(fd, start, end, 0, not, 0, cb, arg);
 		if (ret >= 0 || (errno != ENOTTY && errno != EINVAL))
 			goto out;
 		no_ioctl = 1;
@@ -143,4 +154,34 @@ out:
 	if (ret < 0)
 		pr_perror("Can't scan the pages at %#lx-%#lx", start, end);
 	return ret;
+}
+
+int scan_tracked_pages(int fd, uint64_t start, uint64_t end, bool protect, scan_fn cb, void *arg)
+{
+	uint64_t flags = SCAN_CHECK_WPASYNC | (protect ? SCAN_WP_MATCHING : 0);
+	int ret;
+
+	if (kernel_has(K_UFFD_WP_ASYNC) && kernel_has(K_PAGEMAP_SCAN))
+		ret = scan_by_ioctl(fd, start, end, flags, PM_PFNZERO, PM_WRITTEN, cb, arg);
+	else
+		ret = scan_by_reading(fd, start, end, cb, arg);
+	if (ret < 0)
+		pr_perror("Can't scan the pages at %#lx-%#lx for what was written", start, end);
+	return ret;
+}
+
+bool scan_is_tracked(int fd, uint64_t addr)
+{
+	struct scan_region r;
+	struct scan_arg a = {
+		.size = sizeof(a),
+		.start = addr,
+		.end = addr + PAGE_SIZE,
+		.vec = (uint64_t)&r,
+		.vec_len = 1,
+		.category_mask = PM_WPALLOWED,
+		.return_mask = PM_WPALLOWED,
+	};
+
+	return ioctl(fd, PAGEMAP_SCAN_IOCTL, &a) == 1;
 }

@@ -93,6 +93,21 @@ bool sink_has_parent(struct page_sink *s, int dirfd, enum image_type type, unsig
 	return !faccessat(dirfd, name, R_OK, AT_EACCESS);
 }
 
+int sink_check_parent(struct page_sink *s, int dirfd, unsigned long id, bool tracked)
+{
+	if (!tracked || sink_has_parent(s, dirfd, IMG_PAGEMAP, id))
+		return 0;
+	if (s->remote)
+		pr_err("The page server at %s has no pages of task %lu from the link before: "
+		       "start it with --prev-images-dir",
+		       server.peer, id);
+	else
+		pr_err("There is no parent/pagemap-%lu.img: the pages of task %lu that did not "
+		       "change would be lost",
+		       id, id);
+	return -1;
+}
+
 int sink_header(struct page_sink *s, uint64_t start, uint64_t nr_pages, uint32_t flags,
 		char hdr[SINK_HEADER_MAX])
 {

@@ -44,6 +44,8 @@ int sink_disconnect(bool failed);
 int sink_open(struct page_sink *s, int dirfd, enum image_type type, unsigned long id);
 /* Is there a parent pagemap for it, so that PE_PARENT runs can be told? Local: DIRFD/parent/pagemap-ID.img exists. */
 bool sink_has_parent(struct page_sink *s, int dirfd, enum image_type type, unsigned long id);
+/* -1, logged: the pages of task ID that did not change since (TRACKED) cannot be left to the parent, as it is not there. */
+int sink_check_parent(struct page_sink *s, int dirfd, unsigned long id, bool tracked);
 /* Announces a run of PE_* FLAGS. */
 int sink_run(struct page_sink *s, uint64_t start, uint64_t nr_pages, uint32_t flags);
 /* The same without sending: *HDR gets what must be written to sink_fd() before the run's bytes. Its length (0 for local images), or -1 logged. */

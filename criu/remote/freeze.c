@@ -66,6 +66,7 @@ static void task_free(struct task *t)
 	free(t->vmas);
 	close_safe(&t->pidfd);
 	close_safe(&t->proc);
+	close_safe(&t->uffd);
 	free(t);
 }
 
@@ -269,6 +270,7 @@ static int describe(struct op *op, struct task *t)
 	t->vpid = status.nr_nspid ? status.nspid[level] : t->pid;
 	proc_status_free(&status);
 	t->ppid = stat.ppid;
+	t->start_time = stat.start_time;
 	t->pgid = stat.pgrp;
 	t->sid = stat.session;
 	if (stat.state == 'Z') {

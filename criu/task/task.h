@@ -42,6 +42,8 @@ struct vma {
 	uint32_t file_id;  /* files.img id of a mapped file, 0: none */
 	bool inherited;	   /* restore: came with the fork, copy-on-write with the parent */
 	bool uffd_foreign; /* dump: registered with a userfaultfd of the task's own */
+	bool registered,
+		tracked; /* dump: what is written to it is known (mem/track.h): from now on; since the parent link */
 	bool has_pages;	   /* smaps-independent: may hold private pages that must be saved */
 	uint64_t dev, ino; /* dump: of the mapped object */
 };
@@ -51,6 +53,7 @@ struct task {
 	struct task *parent; /* NULL for the root */
 	pid_t pid, vpid;     /* see struct thread */
 	pid_t ppid;	     /* dump: as criu sees it */
+	uint64_t start_time; /* dump: clock ticks after boot */
 	pid_t pgid, sid;     /* in the root task's pid namespace; 0: outside of it */
 	enum task_state state;
 	int stop_signo;		/* TASK_STOPPED */
@@ -70,7 +73,8 @@ struct task {
 	FdinfoEntry **fds;     /* restore: what fdinfo-<files_id>.img says */
 	size_t nr_fds;
 	uint64_t nr_lazy; /* pages left to userfaultfd */
-	int uffd;	  /* restore: -1 where none */
+	int uffd; /* restore: the lazy pages'; dump: the one that tracks writes; -1 where none */
+	bool tracked; /* dump: ... does so since the parent link */
 };
 TAILQ_HEAD(task_list, task);
 
