@@ -19,8 +19,9 @@
 
 struct chain {
 	bool has_parent;
-	char parent_id[LINK_ID_LEN]; /* run id of the parent link; "": images of a program that writes none */
-	uint64_t parent_uptime_us;   /* when it was made; 0: not known */
+	char parent_id
+		[LINK_ID_LEN]; /* run id of the parent link; "": images of a program that writes none */
+	uint64_t parent_uptime_us; /* when it was made; 0: not known */
 	struct tracker *trackers;
 	unsigned nr_trackers;
 	bool *ours; /* which of them hold tasks of this tree */
@@ -116,8 +117,8 @@ int chain_open(struct op *op)
 	if (chain_link_parent(op->images, true))
 		return -1;
 	if (opts.prev_images_dir) {
-		cleanup_close int dir =
-			openat(op->images, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		cleanup_close int dir = openat(op->images, "parent",
+					       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (dir < 0 || inventory_link(dir, &parent))
 			return -1;
@@ -157,7 +158,8 @@ static void take_task(struct op *op, struct task *t)
 	struct chain *c = op->chain;
 
 	for (unsigned i = 0; i < c->nr_trackers; i++) {
-		const struct tracker_task *tt = tracker_task(&c->trackers[i], t->pid, t->start_time);
+		const struct tracker_task *tt = tracker_task(&c->trackers[i], t->pid,
+							     t->start_time);
 
 		if (!tt)
 			continue;

@@ -21,7 +21,7 @@ void opts_init(void)
 		.status_fd = -1,
 		.ps_socket = -1,
 		.timeout_s = 10,
-		.pre_dump_mode = PRE_DUMP_SPLICE,
+		.pre_dump_mode = PRE_DUMP_READ,
 		.network_lock = NETWORK_LOCK_IPTABLES,
 		.ghost_limit = 1 << 20,
 		.manage_cgroups = CRIU_CG_MODE__DEFAULT,
@@ -203,7 +203,6 @@ static int parse_cpu_cap(const struct opt_def *d, const char *value, bool negate
 static const char no_cgroups[] = "tasks are restored into the cgroups of criu itself";
 static const char no_tcp[] = "the state of established connections is not saved; --tcp-close restores them closed";
 static const char no_lsm[] = "profiles of security modules are not restored";
-static const char no_chains[] = "there is no pre-dump yet";
 static const char no_ns[] = "tasks in namespaces of their own are not restored yet";
 
 const struct opt_def opt_table[] = {
@@ -250,9 +249,9 @@ const struct opt_def opt_table[] = {
 	FD("ps-socket", ps_socket, C_WIRE, "use this connected socket as the page server's"),
 	FD("status-fd", status_fd, C_DUMP | C_LAZY | C_SERVER | C_SERVICE, "write a zero byte there when ready to serve"),
 	FLAG("daemon", 0, daemon_mode, C_LAZY | C_SERVER | C_SERVICE, "go to the background when ready"),
-	STR("prev-images-dir", 0, prev_images_dir, C_ANY_DUMP | C_SERVER, "DIR", "images of the dump before this one, relative to the images directory", NOT(no_chains)),
-	FLAG("track-mem", 0, track_mem, C_ANY_DUMP | C_SERVER, "track which pages are written, for the next dump", NOT(no_chains)),
-	CALL("pre-dump-mode", 0, pre_dump_mode, C_PRE_DUMP, "MODE", parse_pre_dump_mode, "splice (default) or read", NOT(no_chains)),
+	STR("prev-images-dir", 0, prev_images_dir, C_ANY_DUMP | C_SERVER, "DIR", "images of the dump before this one, relative to the images directory"),
+	FLAG("track-mem", 0, track_mem, C_ANY_DUMP | C_SERVER, "track which pages are written, for the next dump"),
+	CALL("pre-dump-mode", 0, pre_dump_mode, C_PRE_DUMP, "MODE", parse_pre_dump_mode, "read (default): copy the memory while the tasks run; splice: put it into pipes while they stand still"),
 	FLAG("auto-dedup", 0, auto_dedup, C_DUMP | C_PRE_DUMP | C_RESTORE | C_SERVER, "punch pages out of older images as soon as they are replaced or restored", NOT("nothing is punched out of images yet")),
 	CALL("compress", 0, compress, C_LAZY, "lz4|zstd", parse_compress, "compress the pages on the wire", NOT("pages travel as they are")),
 	STR("report", 0, report, C_LAZY, "FILE.html", "write a page with a picture of the migration", NOT("not written yet")),

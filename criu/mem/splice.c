@@ -72,8 +72,7 @@ static void load(struct filler *f, struct load *l, size_t size)
 			f->skip = 0;
 			continue;
 		}
-		l->iov[l->nr_iov++] =
-			(struct iovec){ (void *)(f->run->start + f->skip), part };
+		l->iov[l->nr_iov++] = (struct iovec){ (void *)(f->run->start + f->skip), part };
 		f->skip += part;
 		size -= part;
 	}
@@ -86,8 +85,7 @@ static int note_segments(struct page_pipes *pp, const struct load *l, uint64_t l
 
 		if (xgrow(&pp->segs, &pp->cap, pp->nr, sizeof(*pp->segs)))
 			return -1;
-		pp->segs[pp->nr++] =
-			(struct segment){ (uint64_t)l->iov[i].iov_base, part, l->rd };
+		pp->segs[pp->nr++] = (struct segment){ (uint64_t)l->iov[i].iov_base, part, l->rd };
 		len -= part;
 	}
 	return 0;
@@ -162,8 +160,7 @@ static int fill_batch(struct filler *f)
 	return ret ? -1 : whole;
 }
 
-struct page_pipes *pipes_fill(struct op *op, struct task *t, const struct page_run *runs,
-			      size_t nr)
+struct page_pipes *pipes_fill(struct op *op, struct task *t, const struct page_run *runs, size_t nr)
 {
 	cleanup_free struct filler *f = xzalloc(sizeof(*f));
 	struct page_pipes *pp = xzalloc(sizeof(*pp));

@@ -86,8 +86,7 @@ int track_collect(struct task *t)
 static int agree_api(int uffd)
 {
 	struct uffdio_api api = { .api = UFFD_API,
-				  .features = UFFD_FEATURE_WP_ASYNC |
-					      UFFD_FEATURE_WP_UNPOPULATED |
+				  .features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED |
 					      UFFD_FEATURE_PAGEFAULT_FLAG_WP };
 
 	return ioctl(uffd, UFFDIO_API, &api);
@@ -105,7 +104,8 @@ int track_make(struct task *t)
 	if (fd == -EIO)
 		return -1;
 	if (fd < 0) {
-		pr_warn("Task %d can't make a userfaultfd (%s): what it writes is not tracked, each "
+		pr_warn("Task %d can't make a userfaultfd (%s): what it writes is not tracked, "
+			"each "
 			"dump holds all of its memory",
 			t->pid, strerror(-fd));
 		return 0;

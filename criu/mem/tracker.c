@@ -17,9 +17,9 @@
 #include "util/io.h"
 #include "util/log.h"
 
-#define COMM	 "criu-tracker"
-#define TABLE_FD 3
-#define MAGIC	 0x4b43415254ULL
+#define COMM	  "criu-tracker"
+#define TABLE_FD  3
+#define MAGIC	  0x4b43415254ULL
 #define MAX_TASKS 65536
 
 struct table_head {

@@ -17,15 +17,15 @@
 #define LINK_ID_LEN 40
 
 struct tracker_task {
-	int32_t pid;  /* as criu sees it */
-	int32_t uffd; /* its number in the tracker; -1: none (soft-dirty) */
+	int32_t pid;	     /* as criu sees it */
+	int32_t uffd;	     /* its number in the tracker; -1: none (soft-dirty) */
 	uint64_t start_time; /* of /proc/PID/stat: the pid may have been reused */
 };
 
 /* A tracker that was found. */
 struct tracker {
 	pid_t pid;
-	int pidfd, table; /* descriptors of ours */
+	int pidfd, table;	/* descriptors of ours */
 	char link[LINK_ID_LEN]; /* "": the protection was changed and no link was completed */
 	struct tracker_task *tasks;
 	uint32_t nr_tasks;
