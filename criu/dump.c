@@ -272,6 +272,7 @@ static int finish(struct op *op)
 		if (ret && !out.committed) {
 			pr_err("The pages were not fetched: the tasks go on here as if nothing had "
 			       "happened");
+			op->failed = true;
 			inventory_remove(op);
 			cure(op);
 			thaw_tree(op, false);

@@ -322,6 +322,7 @@ static const struct step restore_steps[] = {
 	{ "pidfile", step_pidfile, undo_pidfile },
 	{ "post-restore-action", step_post_restore_action, NULL },
 	{ "commit", step_commit, NULL },
+	{ "network", files_resume_network, NULL },
 };
 
 /* Everybody is let go at once. Nothing can fail any more that would leave a task half made. */

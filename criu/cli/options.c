@@ -201,7 +201,6 @@ static int parse_cpu_cap(const struct opt_def *d, const char *value, bool negate
 #define NOT(why)                      .not_yet = why
 
 static const char no_cgroups[] = "tasks are restored into the cgroups of criu itself";
-static const char no_tcp[] = "the state of established connections is not saved; --tcp-close restores them closed";
 static const char no_lsm[] = "profiles of security modules are not restored";
 static const char no_ns[] = "tasks in namespaces of their own are not restored yet";
 
@@ -261,9 +260,9 @@ const struct opt_def opt_table[] = {
 
 	TITLE("Files and network"),
 	FLAG("ext-unix-sk", 'x', ext_unix_sk, C_BOTH, "allow UNIX sockets whose peer is outside of the tree", NOT("such sockets are refused")),
-	FLAG("tcp-established", 0, tcp_established, C_BOTH, "save and restore established TCP connections", NOT(no_tcp)),
+	FLAG("tcp-established", 0, tcp_established, C_BOTH, "save and restore established TCP connections"),
 	FLAG("tcp-close", 0, tcp_close, C_BOTH, "established TCP connections are restored closed"),
-	FLAG("skip-in-flight", 0, skip_in_flight, C_DUMP, "skip TCP connections that are not accepted yet", NOT(no_tcp)),
+	FLAG("skip-in-flight", 0, skip_in_flight, C_DUMP, "skip TCP connections that are not accepted yet"),
 	CALL("network-lock", 0, network_lock, C_BOTH, "METHOD", parse_network_lock, "iptables (default), nftables or skip: how established connections are held still"),
 	FLAG("file-locks", 'l', file_locks, C_BOTH, "save and restore file locks"),
 	FLAG("link-remap", 0, link_remap, C_DUMP, "give unlinked files a temporary name"),

@@ -356,6 +356,7 @@ int files_dump(struct op *op)
 {
 	struct task *t;
 
+	op->files->dumping = true;
 	for_each_live_task (t, op)
 		if (table_owner(op, t) == t && dump_table(op, t))
 			return -1;

@@ -113,6 +113,8 @@ int files_free_slot(struct op *op, struct task *t);
  * the same socket). LOCAL_SOCK is criu's end, and stays open. Where several tasks share one table (equal files_id) all of them
  * must be puppets by then; the first fills it, for the others this does nothing. */
 int files_install(struct op *op, struct task *t, int local_sock, int sock_fd);
+/* The last thing before the tasks run: TCP connections (--tcp-established) go on. 0, also where one cannot (logged): it is too late to fail. */
+int files_resume_network(struct op *op);
 /* umask of T (through its puppet); root and cwd came with files_install(). */
 int files_restore_fs(struct op *op, struct task *t);
 /* After all tasks are installed: closes criu's copies, removes temporary names (ghost files). Also the undo. */

@@ -160,7 +160,7 @@ static int dump_tcp_options(const struct fd_probe *p, InetSkEntry *e)
 }
 
 /* State, backlog, and whether we may save such a one at all. */
-static int dump_tcp_state(const struct fd_probe *p, InetSkEntry *e)
+static int dump_tcp_state(struct op *op, const struct fd_probe *p, InetSkEntry *e)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
@@ -173,7 +173,7 @@ static int dump_tcp_state(const struct fd_probe *p, InetSkEntry *e)
 	if (e->state == TCP_CLOSE)
 		return 0;
 	if (e->state != TCP_LISTEN)
-		return tcp_dump(p, e);
+		return tcp_dump(op, p, e);
 	/* listening: "unacked" is how many wait to be accepted, "sacked" how many may */
 	e->backlog = info.tcpi_sacked;
 	if (!info.tcpi_unacked || opts.skip_in_flight || opts.tcp_close)
@@ -247,7 +247,7 @@ static int inet_dump(struct op *op, const struct fd_probe *p, struct file *f)
 	    !(e->opts = sockopts_dump(p, false)))
 		return -1;
 	e->has_ns_id = socket_ns_id(p->task, &e->ns_id);
-	if (e->proto == IPPROTO_TCP && e->type == SOCK_STREAM && dump_tcp_state(p, e))
+	if (e->proto == IPPROTO_TCP && e->type == SOCK_STREAM && dump_tcp_state(op, p, e))
 		return -1;
 	warn_unread(p, e);
 	return dump_shutdown(op, p, e);
@@ -455,6 +455,8 @@ const struct file_kind inet_kind = {
 	.type = FD_TYPES__INETSK,
 	.recognise = inet_recognise,
 	.dump = inet_dump,
+	.dump_all = tcp_dump_all,
+	.free = tcp_free,
 	.collect = inet_collect,
 	.open = inet_open,
 	.opened = inet_opened,

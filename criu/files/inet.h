@@ -14,9 +14,11 @@ socklen_t inet_source(const InetSkEntry *e, struct sockaddr_in6 *a);
 socklen_t inet_destination(const InetSkEntry *e, struct sockaddr_in6 *a);
 
 /* ---- tcp.c: connected TCP sockets ---- */
-int tcp_dump(const struct fd_probe *p, InetSkEntry *e);
-/* Checks that E can be restored as the options want it; may change its state. */
+int tcp_dump(struct op *op, const struct fd_probe *p, InetSkEntry *e);
+int tcp_dump_all(struct op *op);
+void tcp_free(struct op *op);
+/* Checks that E can be restored as the options want it. */
 int tcp_collect(struct op *op, InetSkEntry *e);
-int tcp_restore(struct op *op, const InetSkEntry *e, int fd, const char *what);
+int tcp_restore(struct op *op, InetSkEntry *e, int fd, const char *what);
 
 #endif

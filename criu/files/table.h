@@ -32,6 +32,7 @@ struct file_table {
 	uint32_t last_id; /* dump: ids count from 1 */
 
 	/* dump */
+	bool dumping;
 	struct known_tree known; /* descriptions that were met, in the order of struct known_key */
 	struct task *view_task;	 /* the task that view_root is for */
 	int view_root;		 /* its mount namespace's root, or AT_FDCWD where it is criu's */
