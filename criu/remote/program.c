@@ -102,14 +102,13 @@ int prog_start(struct puppet *p)
 	return trace_cont(p->tid, p->image_tid);
 }
 
-int prog_run_quiet(struct puppet *p)
+/* Index of the RC_STOP call that failed, nr_calls where none did, -1 logged where the puppet is gone. */
+static int wait_end(struct puppet *p)
 {
 	struct rcall *c = arena_calls(p->arena, p->slot);
 	unsigned i;
 
-	end_program(p);
-	if (trace_cont(p->tid, p->image_tid) ||
-	    trace_wait_trap(p->tid, p->image_tid, &p->pending_stop))
+	if (trace_wait_trap(p->tid, p->image_tid, &p->pending_stop))
 		return -1;
 	for (i = 0; i < p->nr_calls; i++)
 		if ((c[i].flags & RC_STOP) && c[i].ret < 0 && c[i].ret >= -4095) {
@@ -119,10 +118,15 @@ int prog_run_quiet(struct puppet *p)
 	return i;
 }
 
-int prog_run(struct puppet *p)
+int prog_run_quiet(struct puppet *p)
+{
+	return prog_start(p) ? -1 : wait_end(p);
+}
+
+int prog_wait(struct puppet *p)
 {
 	const struct rcall *c;
-	int i = prog_run_quiet(p);
+	int i = wait_end(p);
 
 	if (i < 0)
 		return -1;
@@ -133,6 +137,11 @@ int prog_run(struct puppet *p)
 		  syscall_name(c->nr), c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4],
 		  c->arg[5]);
 	return -1;
+}
+
+int prog_run(struct puppet *p)
+{
+	return prog_start(p) ? -1 : prog_wait(p);
 }
 
 long puppet_call_(struct puppet *p, long nr, unsigned nr_args, const struct rarg *args)

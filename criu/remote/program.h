@@ -80,8 +80,10 @@ int prog_run(struct puppet *p);
 int prog_run_quiet(struct puppet *p);
 /* Runs a program that makes a child: *TID is the child's pid as criu sees it (0: the clone failed). -1 logged. */
 int prog_run_clone(struct puppet *p, int *tid);
-/* Starts a program that ends the task: no trap follows. -1 logged. */
+/* Starts the program and comes back at once. -1 logged. What follows is prog_wait(), or the task's end where that is what the program does. */
 int prog_start(struct puppet *p);
+/* Waits for the end of a started program; as prog_run(). Programs of several puppets may run at the same time. */
+int prog_wait(struct puppet *p);
 /* Result of call INDEX of the program that ran last. */
 int64_t prog_ret(const struct puppet *p, int index);
 

@@ -82,57 +82,79 @@ static int new_core(struct part *w)
 	return 0;
 }
 
-/* What only the thread itself can say: one program. */
-static int interview(struct part *w)
+/* What only the thread itself can say: one program, which runs while we go on. */
+static int start_interview(struct part *w)
 {
+	if (new_core(w))
+		return -1;
 	prog_reset(w->p);
 	signals_ask(w);
 	timers_ask(w);
 	prctl_ask(w);
-	if (prog_run(w->p))
-		return -1;
-	/* timers_told() runs programs of its own: what the others were told is gone then */
-	return creds_dump(w) || signals_told(w) || prctl_told(w) || timers_told(w) ? -1 : 0;
+	return prog_start(w->p);
 }
 
-static int dump_thread(struct part *w)
+/* The answers first: timers_told() runs programs of its own, and what the others were told is gone then. */
+static int finish_thread(struct part *w)
 {
 	struct arch_regs regs = w->p->saved;
+	CoreEntry *core = w->th->core;
 
-	if (new_core(w) || !PB_NEW(w->th->core->thread_core, thread_core_entry__init))
+	if (!PB_NEW(core->thread_core, thread_core_entry__init))
 		return -1;
 	arch_rewind_syscall(w->th->tid, &regs);
-	if (arch_dump_thread(w->th->tid, &regs, w->th->core))
+	if (arch_dump_thread(w->th->tid, &regs, core))
 		return -1;
-	return interview(w) || limits_dump(w) || sched_dump(w) || prctl_dump(w) || rseq_dump(w) ||
+	if (creds_dump(w) || signals_told(w) || prctl_told(w) || timers_told(w))
+		return -1;
+	return limits_dump(w) || sched_dump(w) || prctl_dump(w) || rseq_dump(w) ||
 			       seccomp_dump(w) || signals_dump(w)
 		       ? -1
 		       : 0;
 }
 
+/* W's program has been started; is waited for in any case. */
+static int dump_thread(struct part *w, bool go_on)
+{
+	struct proc_status st;
+	int ret;
+
+	if (!go_on || read_status(w->t, w->th, &st)) {
+		prog_wait(w->p);
+		return -1;
+	}
+	w->status = &st;
+	ret = prog_wait(w->p) || finish_thread(w) ? -1 : 0;
+	proc_status_free(&st);
+	return ret;
+}
+
 int core_dump(struct op *op, struct task *t)
 {
+	cleanup_free struct part *parts = NULL;
+	unsigned started;
+	int ret = 0;
+
 	if (!task_alive(t))
 		return new_core(
 			&(struct part){ .op = op, .t = t, .th = leader(t), .leader = true });
-	for_each_thread (th, t) {
-		struct proc_status st;
-		struct part w = { .op = op,
-				  .t = t,
-				  .th = th,
-				  .p = th->puppet,
-				  .leader = th == leader(t),
-				  .status = &st };
-		int ret;
+	parts = xcalloc(t->nr_threads, sizeof(*parts));
+	if (!parts)
+		return -1;
+	for (started = 0; started < t->nr_threads; started++) {
+		struct thread *th = &t->threads[started];
 
-		if (read_status(t, th, &st))
-			return -1;
-		ret = dump_thread(&w);
-		proc_status_free(&st);
-		if (ret)
-			return -1;
+		parts[started] = (struct part){
+			.op = op, .t = t, .th = th, .p = th->puppet, .leader = !started
+		};
+		if (start_interview(&parts[started]))
+			break;
 	}
-	return 0;
+	if (started < t->nr_threads)
+		ret = -1;
+	for (unsigned i = 0; i < started; i++)
+		ret |= dump_thread(&parts[i], !ret);
+	return ret;
 }
 
 int core_write(struct op *op, struct task *t)
@@ -207,24 +229,37 @@ int core_read(struct op *op, struct task *t)
 	return 0;
 }
 
-/* Runs EACH, which builds the program of a thread, for all threads of T, the leader last. */
+/*
+ * EACH builds the program of a thread. The programs of all threads of T run at the same time: waking up the threads one after the
+ * other would cost more than what they do.
+ */
 static int for_threads(struct op *op, struct task *t, int (*each)(struct part *w))
 {
 	struct proc_status st;
+	unsigned started;
 	int ret = 0;
 
 	/* the threads were cloned by the leader's puppet and are like it */
 	if (read_status(t, leader(t), &st))
 		return -1;
-	for (int i = t->nr_threads - 1; i >= 0 && !ret; i--) {
-		struct thread *th = &t->threads[i];
-		struct part w = {
-			.op = op, .t = t, .th = th, .p = th->puppet, .leader = !i, .status = &st
-		};
+	for (started = 0; started < t->nr_threads && !ret; started++) {
+		struct thread *th = &t->threads[started];
+		struct part w = { .op = op,
+				  .t = t,
+				  .th = th,
+				  .p = th->puppet,
+				  .leader = !started,
+				  .status = &st };
 
 		prog_reset(w.p);
-		ret = each(&w) || (w.p->nr_calls && prog_run(w.p)) ? -1 : 0;
+		if (each(&w) || (w.p->nr_calls && prog_start(w.p))) {
+			ret = -1;
+			break;
+		}
 	}
+	for (unsigned i = 0; i < started; i++)
+		if (t->threads[i].puppet->nr_calls)
+			ret |= prog_wait(t->threads[i].puppet);
 	proc_status_free(&st);
 	return ret;
 }
