@@ -35,9 +35,13 @@ struct fill {
 	unsigned nr_iov;
 	int fd;
 	uint64_t off, len; /* where the queued bytes begin in the file, how many */
-	/* copy-on-write: the parent's bytes and ours, mapped */
-	const char *own_map, *parent_map;
-	size_t own_len, parent_len;
+	/* copy-on-write: the pages files of the parent and ours, with the links behind them, mapped */
+	struct pages_map {
+		int fd;
+		const char *map;
+		size_t len;
+	} * maps;
+	size_t nr_maps, cap_maps;
 	struct bulk bulk;
 	struct eager eager;
 };
@@ -100,19 +104,27 @@ static int fill_add(struct fill *f, uint64_t addr, int fd, uint64_t off, uint64_
 	return 0;
 }
 
+/* NULL where the file is not mapped that far. */
+static const char *mapped_page(const struct fill *f, int fd, uint64_t off)
+{
+	for (size_t i = 0; i < f->nr_maps; i++)
+		if (f->maps[i].fd == fd)
+			return off + PAGE_SIZE <= f->maps[i].len ? f->maps[i].map + off : NULL;
+	return NULL;
+}
+
 /* The bytes of a page in the parent, NULL where we have not got them mapped. */
 static const char *parent_page(struct fill *f, uint64_t addr)
 {
 	struct page_extent ext;
 
-	if (!f->parent_map)
+	if (!f->t->parent->pages)
 		return NULL;
 	pagemap_extent(f->t->parent->pages, addr, addr + PAGE_SIZE, &ext);
 	/* what the parent has yet to get was not inherited */
-	if (ext.where != PAGES_FILE || (opts.lazy_pages && ext.lazy) ||
-	    ext.fd != f->t->parent->pages->pages_fd || ext.off + PAGE_SIZE > f->parent_len)
+	if (ext.where != PAGES_FILE || (opts.lazy_pages && ext.lazy && !ext.parent))
 		return NULL;
-	return f->parent_map + ext.off;
+	return mapped_page(f, ext.fd, ext.off);
 }
 
 /* A stretch of an inherited area: only what differs from the parent is written. */
@@ -123,9 +135,8 @@ static int fill_cow(struct fill *f, const struct page_extent *ext)
 	for (uint64_t i = 0; i < ext->nr_pages; i++) {
 		uint64_t off = ext->off + i * PAGE_SIZE;
 		const char *theirs = parent_page(f, ext->start + i * PAGE_SIZE);
-		bool same = theirs && f->own_map && ext->fd == f->t->pages->pages_fd &&
-			    off + PAGE_SIZE <= f->own_len &&
-			    !memcmp(f->own_map + off, theirs, PAGE_SIZE);
+		const char *own = mapped_page(f, ext->fd, off);
+		bool same = theirs && own && !memcmp(own, theirs, PAGE_SIZE);
 
 		f->op->stats.pages_compared += theirs != NULL;
 		f->op->stats.pages_skipped_cow += same;
@@ -253,18 +264,23 @@ static int fill_vma(struct fill *f, const struct vma *v)
 	return 0;
 }
 
-static const char *map_pages_file(const struct pagemap *pm, size_t *len)
+static int map_pages_files(struct fill *f, const struct pagemap *pm)
 {
-	void *m;
+	for (; pm; pm = pm->parent) {
+		void *m;
 
-	*len = 0;
-	if (!pm || pm->pages_fd < 0 || !pm->pages_size)
-		return NULL;
-	m = mmap(NULL, pm->pages_size, PROT_READ, MAP_SHARED, pm->pages_fd, 0);
-	if (m == MAP_FAILED)
-		return NULL;
-	*len = pm->pages_size;
-	return m;
+		if (pm->pages_fd < 0 || !pm->pages_size)
+			continue;
+		m = mmap(NULL, pm->pages_size, PROT_READ, MAP_SHARED, pm->pages_fd, 0);
+		if (m == MAP_FAILED)
+			continue; /* then nothing is shared, which costs memory only */
+		if (xgrow(&f->maps, &f->cap_maps, f->nr_maps, sizeof(*f->maps))) {
+			munmap(m, pm->pages_size);
+			return -1;
+		}
+		f->maps[f->nr_maps++] = (struct pages_map){ pm->pages_fd, m, pm->pages_size };
+	}
+	return 0;
 }
 
 int fill_pages(struct op *op, struct task *t)
@@ -279,10 +295,8 @@ int fill_pages(struct op *op, struct task *t)
 	f->fd = -1;
 	if (opts.lazy_pages && eager_find(t, &f->eager))
 		ret = -1;
-	if (t->parent) {
-		f->own_map = map_pages_file(t->pages, &f->own_len);
-		f->parent_map = map_pages_file(t->parent->pages, &f->parent_len);
-	}
+	if (t->parent && !ret)
+		ret = map_pages_files(f, t->pages) ?: map_pages_files(f, t->parent->pages);
 	for (size_t i = 0; i < t->nr_vmas && !ret; i++)
 		if (vma_private(&t->vmas[i]) && !vma_special(&t->vmas[i]))
 			ret = fill_vma(f, &t->vmas[i]);
@@ -290,10 +304,9 @@ int fill_pages(struct op *op, struct task *t)
 		ret = fill_bulk(f);
 	bulk_free(&f->bulk);
 	free(f->eager.pages);
-	if (f->own_map)
-		munmap((void *)f->own_map, f->own_len);
-	if (f->parent_map)
-		munmap((void *)f->parent_map, f->parent_len);
+	while (f->nr_maps--)
+		munmap((void *)f->maps[f->nr_maps].map, f->maps[f->nr_maps].len);
+	free(f->maps);
 	free(f);
 	return ret;
 }
