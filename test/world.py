@@ -193,6 +193,18 @@ class World:
         self.procs.append(p)
         return p
 
+    def ready(self, *args):
+        """Starts a criu that serves, and waits for the byte on its --status-fd."""
+        r, s = os.pipe()
+        p = self.spawn(*args, '--status-fd', s, pass_fds=[s])
+        os.close(s)
+        got = os.read(r, 1)
+        os.close(r)
+        if got != b'\0':
+            p.wait(20)
+            raise Fail('criu %s did not get ready: %s' % (args[0], p.stdout.read()))
+        return p
+
     def busy_port(self):
         s = socket.socket()
         s.bind(('127.0.0.1', 0))
