@@ -27,6 +27,25 @@ void test_init(int argc, char **argv)
 	SYS(sigaction(SIGTERM, &sa, NULL));
 }
 
+static void mask_sigterm(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	SYS(sigprocmask(how, &set, NULL));
+}
+
+void test_block_sigterm(void)
+{
+	mask_sigterm(SIG_BLOCK);
+}
+
+void test_unblock_sigterm(void)
+{
+	mask_sigterm(SIG_UNBLOCK);
+}
+
 void test_daemon(void)
 {
 	dprintf(1, "READY\n");

@@ -92,6 +92,10 @@ void test_end(pid_t pid);
 /* Waits for the child; gives its wait status. */
 int test_wait(pid_t pid);
 
+/* Threads that are made between these do not get SIGTERM, which would end what they are waiting in. */
+void test_block_sigterm(void);
+void test_unblock_sigterm(void);
+
 /* For threads that wait for each other while building up. */
 #define AWAIT(cond)                    \
 	do {                           \

@@ -31,9 +31,11 @@ int main(int argc, char **argv)
 
 	test_init(argc, argv);
 	start = now_ns(CLOCK_MONOTONIC);
+	test_block_sigterm();
 	for (i = 0; i < 2; i++)
 		if (pthread_create(&t[i], NULL, thread, (void *)i))
 			die("pthread_create");
+	test_unblock_sigterm();
 	AWAIT(begun == 2);
 	test_daemon();
 	test_waitsig();

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 static int pipes[8][2], sockets[2], lock_a, lock_b;
-static volatile int begun;
+static volatile int begun, word;
 static const char *names[] = { "read",	"poll",	 "select",  "recv",
 			       "futex", "flock", "pselect", "write" };
 static int result[8], error[8];
@@ -41,7 +41,7 @@ static void *thread(void *arg)
 		result[n] = recv(sockets[0], c, 1, 0);
 		break;
 	case 4:
-		result[n] = syscall(SYS_futex, &test_stop, 0, 0, NULL, NULL, 0) ? -1 : 1;
+		result[n] = syscall(SYS_futex, &word, 0, 0, NULL, NULL, 0) ? -1 : 1;
 		break;
 	case 5:
 		result[n] = flock(lock_b, LOCK_EX) ? -1 : 1;
@@ -71,9 +71,11 @@ int main(int argc, char **argv)
 	lock_a = SYS(open("locked", O_CREAT | O_RDWR, 0644));
 	lock_b = SYS(open("locked", O_RDWR));
 	SYS(flock(lock_a, LOCK_EX));
+	test_block_sigterm();
 	for (i = 0; i < 8; i++)
 		if (pthread_create(&t[i], NULL, thread, (void *)i))
 			die("pthread_create");
+	test_unblock_sigterm();
 	AWAIT(begun == 8);
 	sleep_ms(10);
 	test_daemon();
@@ -86,7 +88,7 @@ int main(int argc, char **argv)
 		write_all(pipes[i][1], "x", 1);
 	read_all(pipes[7][0], full, sizeof(full));
 	write_all(sockets[1], "x", 1);
-	syscall(SYS_futex, &test_stop, 1, 10, NULL, NULL, 0);
+	syscall(SYS_futex, &word, 1, 10, NULL, NULL, 0);
 	flock(lock_a, LOCK_UN);
 	for (i = 0; i < 8; i++) {
 		pthread_join(t[i], NULL);

@@ -53,9 +53,11 @@ int main(int argc, char **argv)
 		test_waitsig();
 		_exit(0);
 	}
+	test_block_sigterm();
 	for (i = 0; i < 4; i++)
 		if (pthread_create(&t[i], NULL, thread, (void *)i))
 			die("pthread_create");
+	test_unblock_sigterm();
 	AWAIT(begun == 4);
 	sleep_ms(10);
 	test_daemon();
