@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/kcmp.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -180,6 +181,24 @@ static const struct file_kind *recognise(const struct fd_probe *p)
 	return NULL;
 }
 
+static void refuse_socket(const struct fd_probe *p)
+{
+	static const char *const names[] = {
+		[AF_NETLINK] = "netlink",     [AF_PACKET] = "packet",
+		[AF_BLUETOOTH] = "Bluetooth", [AF_ALG] = "crypto (AF_ALG)",
+		[AF_VSOCK] = "VM (AF_VSOCK)", [AF_XDP] = "XDP"
+	};
+	int family = 0, type = 0, proto = 0;
+
+	sockopt_get(p, SOL_SOCKET, SO_DOMAIN, "SO_DOMAIN", &family);
+	sockopt_get(p, SOL_SOCKET, SO_TYPE, "SO_TYPE", &type);
+	sockopt_get(p, SOL_SOCKET, SO_PROTOCOL, "SO_PROTOCOL", &proto);
+	pr_err("%s: %s sockets are not supported (family %d, type %d, protocol %d)", probe_name(p),
+	       family >= 0 && family < (int)ARRAY_SIZE(names) && names[family] ? names[family]
+									       : "such",
+	       family, type, proto);
+}
+
 /* What it is that nobody knows how to save. */
 static int refuse(const struct fd_probe *p)
 {
@@ -188,6 +207,8 @@ static int refuse(const struct fd_probe *p)
 	if (!strncmp(p->link, anon, strlen(anon)))
 		pr_err("%s: descriptors of type %s are not supported", probe_name(p),
 		       p->link + strlen(anon));
+	else if (S_ISSOCK(p->st.st_mode))
+		refuse_socket(p);
 	else if (S_ISCHR(p->st.st_mode) || S_ISBLK(p->st.st_mode))
 		pr_err("%s: %s device %u:%u is not supported", probe_name(p),
 		       S_ISCHR(p->st.st_mode) ? "character" : "block", major(p->st.st_rdev),

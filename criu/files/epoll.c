@@ -96,13 +96,24 @@ static bool search_matches(pid_t pid, int fd, const void *arg)
 	return is_target(s->ep, s->e, s->nth, pid, fd);
 }
 
+/* A socket is one description: its inode decides, where the kernel would walk through all registrations. */
+static bool is_same_socket(const struct epoll *ep, const EventpollTfdEntry *e)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "fd/%u", e->tfd);
+	return !fstatat(ep->task->proc, path, &st, 0) && S_ISSOCK(st.st_mode) &&
+	       st.st_ino == e->inode;
+}
+
 /* Is the number of registration E, the NTH with this number (the kernel's toff), still the file it was made with? */
 static int resolve_one(struct op *op, const struct epoll *ep, EventpollTfdEntry *e, unsigned nth)
 {
 	struct search s = { ep, e, nth };
 	struct file *f;
 
-	if (is_target(ep, e, nth, ep->pid, e->tfd))
+	if (is_same_socket(ep, e) || is_target(ep, e, nth, ep->pid, e->tfd))
 		return 0;
 	f = file_search(op, e->inode, search_matches, &s);
 	if (f) {

@@ -40,6 +40,13 @@ struct fd_probe {
 
 struct file_kind;
 
+/* restore: when descriptions of a kind are opened */
+enum open_when {
+	OPEN_FIRST,	 /* before any task exists */
+	OPEN_WITH_TASKS, /* when the tasks exist, and do a part of it themselves */
+	OPEN_LAST,	 /* after all others, whose making it must not see */
+};
+
 /* One open file description. */
 struct file {
 	uint32_t id;
@@ -48,16 +55,10 @@ struct file {
 	int fd; /* criu's: dump: kept where the kind asks (keep_fd); restore: once opened; else -1 */
 	void *priv; /* the kind's own, freed with free() */
 	struct op *op;
+	enum open_when when; /* restore: the kind's, unless it knows better */
 	struct task *holder; /* restore: the first live task that has it; NULL: none */
 	bool used;	     /* restore: some descriptor of a live task refers to it */
 	bool finished;	     /* restore: the kind's finish() was called */
-};
-
-/* restore: when descriptions of a kind are opened */
-enum open_when {
-	OPEN_FIRST,	 /* before any task exists */
-	OPEN_WITH_TASKS, /* when the tasks exist, and do a part of it themselves */
-	OPEN_LAST,	 /* after all others, whose making it must not see */
 };
 
 struct file_kind {

@@ -24,6 +24,7 @@
 struct pipe {
 	uint32_t id;
 	bool fifo;
+	bool read, written; /* dump: the tree has such an end */
 	int fd; /* restore: FIFO: held open for both ways until the end; pipe: its reading end */
 	int write_fd; /* restore: pipe */
 	bool taken
@@ -118,9 +119,12 @@ static int dump_data_once(struct op *op, const struct fd_probe *p, bool fifo)
 {
 	struct pipes *ps = pipes(op);
 	size_t nr = ps ? ps->nr : 0;
+	struct pipe *pp = ps ? pipe_of(ps, p->st.st_ino, fifo) : NULL;
 
-	if (!ps || !pipe_of(ps, p->st.st_ino, fifo))
+	if (!pp)
 		return -1;
+	pp->read |= (p->flags & O_ACCMODE) != O_WRONLY;
+	pp->written |= (p->flags & O_ACCMODE) != O_RDONLY;
 	return ps->nr == nr ? 0 : dump_data(op, p, fifo);
 }
 
@@ -160,7 +164,20 @@ static int fifo_dump(struct op *op, const struct fd_probe *p, struct file *f)
 	return dump_data_once(op, p, true);
 }
 
-static int pipes_dump_all(struct op *op)
+/* A pipe whose other end is elsewhere (a shell's, a service manager's) comes back with that end closed. */
+static void tell_outside(const struct pipes *ps)
+{
+	for (size_t i = 0; ps && i < ps->nr; i++) {
+		const struct pipe *pp = &ps->v[i];
+
+		if (!pp->fifo && pp->read != pp->written)
+			pr_info("Nobody in the tree has the %s end of pipe:[%u]: --inherit-fd "
+				"fd[N]:pipe:[%u] at restore can replace it",
+				pp->read ? "writing" : "reading", pp->id, pp->id);
+	}
+}
+
+static int pipes_close(struct op *op)
 {
 	struct pipes *ps = op->files->pipes;
 	int ret = 0;
@@ -170,6 +187,12 @@ static int pipes_dump_all(struct op *op)
 		ps->data[i] = NULL;
 	}
 	return ret ? -1 : 0;
+}
+
+static int pipes_dump_all(struct op *op)
+{
+	tell_outside(op->files->pipes);
+	return pipes_close(op);
 }
 
 /* ---- restore ---- */
@@ -306,7 +329,7 @@ static void pipes_free(struct op *op)
 		close_safe(&ps->v[i].write_fd);
 		free(ps->v[i].data);
 	}
-	pipes_dump_all(op);
+	pipes_close(op);
 	close_safe(&ps->tee[0]);
 	close_safe(&ps->tee[1]);
 	free(ps->v);

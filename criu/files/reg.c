@@ -221,6 +221,8 @@ static int reg_collect(struct op *op)
 		struct file *f = op->files->v[i];
 		RegFileEntry *e = f->entry->reg;
 
+		if (e && in_proc(e->name) && e->name[6] >= '0' && e->name[6] <= '9')
+			f->when = OPEN_WITH_TASKS; /* it may be a task's of the tree */
 		if (!e || ghost_is(op, f->id) || file_is_given(op, f) || in_proc(e->name) ||
 		    is_pts(e))
 			continue;

@@ -83,6 +83,7 @@ static int add_entry(struct op *op, FileEntry *e)
 	f->fd = -1;
 	f->op = op;
 	f->kind = file_kind_of(e->type);
+	f->when = f->kind ? f->kind->when : OPEN_FIRST;
 	ft->v[ft->nr++] = f;
 	if (!entry_is_whole(e)) {
 		pr_err("files.img: file %u of type %d has no description", e->id, e->type);
@@ -200,7 +201,7 @@ static int open_when(struct op *op, enum open_when when)
 	for (size_t i = 0; i < op->files->nr; i++) {
 		struct file *f = op->files->v[i];
 
-		if (!f->used || f->fd >= 0 || f->kind->when != when)
+		if (!f->used || f->fd >= 0 || f->when != when)
 			continue;
 		if (file_is_given(op, f) ? file_open_given(op, f) : f->kind->open(op, f))
 			return -1;

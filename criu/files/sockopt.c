@@ -267,11 +267,14 @@ struct diag *sockets_diag(struct op *op, struct task *t)
 	cleanup_close int netns = -1;
 	struct stat own, its;
 
+	if (ft->diag && ft->diag_task == t)
+		return ft->diag;
 	if (task_proc(t) < 0 || stat("/proc/self/ns/net", &own) ||
 	    fstatat(t->proc, "ns/net", &its, 0)) {
 		pr_perror("Can't find the network namespace of task %d", t->vpid);
 		return NULL;
 	}
+	ft->diag_task = t;
 	if (ft->diag && ft->diag_ns == its.st_ino)
 		return ft->diag;
 	sockets_diag_free(op);

@@ -55,6 +55,7 @@ struct file_table {
 	struct locks *locks;
 	struct diag *diag; /* dump: of the network namespace with inode diag_ns */
 	ino_t diag_ns;
+	struct task *diag_task; /* who asked last */
 };
 
 /* A new entry message, initialised: NEW_MSG(RegFileEntry, reg_file_entry). NULL: out of memory, logged. */
