@@ -91,6 +91,11 @@ static int find_pages(const struct core_task *t, const VmaEntry *v, struct area_
 	p->pm = NULL;
 	if (!shared_object(t, v, &shmid))
 		return 0;
+	if (v->pgoff % PAGE_SIZE || v->pgoff > UINT64_MAX - (v->end - v->start)) {
+		pr_err("mm-%u.img: area 0x%" PRIx64 " maps a place that cannot be: 0x%" PRIx64,
+		       t->task->pid, v->start, v->pgoff);
+		return -1;
+	}
 	p->pm = pagemap_open(t->ck->dir, IMG_SHMEM_PAGEMAP, shmid);
 	p->own = true;
 	p->shift = v->start - v->pgoff;

@@ -16,14 +16,18 @@
 
 void differs(struct diff *d, const char *fmt, ...)
 {
+	char text[1024];
 	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	for (char *c = text; *c; c++) /* names come from an image and go to a terminal */
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	if (d->pid)
 		printf("task %u: ", d->pid);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
+	puts(text);
 	d->nr++;
 }
 

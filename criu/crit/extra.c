@@ -50,17 +50,16 @@ static void put_size(struct json_out *out, uint64_t len)
 static int put_bytes(struct image *img, uint64_t len, unsigned padding, struct json_out *out,
 		     const struct decode_how *how)
 {
-	cleanup_free char *buf = read_bytes(img, len, "what follows an entry");
-	cleanup_free char *text = NULL;
+	cleanup_free char *buf = NULL, *text = NULL;
 	size_t text_len;
-	char pad[8];
 
-	if (!buf || image_read_raw(img, pad, padding))
-		return -1;
 	if (how->no_payload) {
 		put_size(out, len);
-		return 0;
+		return image_skip(img, len) || image_skip(img, padding) ? -1 : 0;
 	}
+	buf = read_bytes(img, len, "what follows an entry");
+	if (!buf || image_skip(img, padding))
+		return -1;
 	text = base64_encode(buf, len, &text_len);
 	if (!text)
 		return -1;
@@ -93,9 +92,8 @@ static int put_sem(struct image *img, const ProtobufCMessage *msg, struct json_o
 {
 	uint64_t nr = field_u64(msg, "nsems");
 	cleanup_free char *buf = read_bytes(img, nr * 2, "the semaphores");
-	char pad[8];
 
-	if (!buf || image_read_raw(img, pad, padding(nr * 2, 8)))
+	if (!buf || image_skip(img, padding(nr * 2, 8)))
 		return -1;
 	json_open(out, '[');
 	for (uint64_t i = 0; i < nr; i++) {

@@ -364,13 +364,10 @@ static void check_data(struct verify *v, enum image_type type)
 		return;
 	}
 	while ((ret = image_read_as(img, &e)) > 0) {
-		cleanup_free char *buf = NULL;
-
 		if (!pipe_exists(v, e->pipe_id, type == IMG_FIFO_DATA))
 			problem(v, "%s: data of pipe %u, which files.img does not have",
 				image_name(img), e->pipe_id);
-		buf = image_check_left(img, e->bytes, "the data") ? NULL : xmalloc(e->bytes + 1);
-		ret = buf ? image_read_raw(img, buf, e->bytes) : -1;
+		ret = image_skip(img, e->bytes);
 		pipe_data_entry__free_unpacked(e, NULL);
 		if (ret)
 			break;
@@ -380,13 +377,10 @@ static void check_data(struct verify *v, enum image_type type)
 
 static int check_queue(struct verify *v, struct image *img, const SkPacketEntry *e)
 {
-	cleanup_free char *buf = NULL;
-
 	if (!checkpoint_file(&v->ck, e->id_for))
 		problem(v, "sk-queues.img: a packet for socket %u, which files.img does not have",
 			e->id_for);
-	buf = image_check_left(img, e->length, "a packet") ? NULL : xmalloc(e->length + 1);
-	return buf ? image_read_raw(img, buf, e->length) : -1;
+	return image_skip(img, e->length);
 }
 
 static void check_queues(struct verify *v)

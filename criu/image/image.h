@@ -166,6 +166,8 @@ int image_read_one(int dirfd, enum image_type type, unsigned long id, ProtobufCM
 int image_write_one(int dirfd, enum image_type type, unsigned long id, const ProtobufCMessage *msg);
 /* Exactly LEN raw bytes. -1: logged. */
 int image_read_raw(struct image *img, void *buf, size_t len);
+/* Passes over LEN raw bytes. -1: logged. */
+int image_skip(struct image *img, uint64_t len);
 /* Bytes from here to the end of file; -1 where it is not known (pipes). */
 off_t image_bytes_left(struct image *img);
 /* -1, logged, where the file is known to hold fewer than LEN more bytes for WHAT ("the queue"): ask before allocating. */

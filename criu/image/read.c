@@ -91,6 +91,22 @@ int image_read_raw(struct image *img, void *buf, size_t len)
 	return len ? get_bytes(img, buf, len, "what follows an entry") : 0;
 }
 
+int image_skip(struct image *img, uint64_t len)
+{
+	char buf[16384];
+
+	if (image_check_left(img, len, "what follows an entry"))
+		return -1;
+	while (len) {
+		size_t part = min(len, (uint64_t)sizeof(buf));
+
+		if (get_bytes(img, buf, part, "what follows an entry"))
+			return -1;
+		len -= part;
+	}
+	return 0;
+}
+
 /* The bytes of an entry that does not fit into the buffer. */
 static const uint8_t *big_entry(struct image *img, size_t size)
 {
