@@ -100,7 +100,7 @@ fuzz-targets: $(FUZZERS)
 fuzz:
 	$(MAKE) B=build-fuzz CC=clang HARDEN=-fPIE CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,$(FUZZ_SAN)' fuzz-targets
 	for t in $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/*.c)); do \
-		mkdir -p build-fuzz/corpus/$$t && build-fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -rss_limit_mb=1024 \
+		mkdir -p build-fuzz/corpus/$$t && build-fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 -rss_limit_mb=1024 \
 			-verbosity=0 -print_final_stats=1 -artifact_prefix=build-fuzz/$$t- build-fuzz/corpus/$$t test/fuzz/corpus/$$t || exit 1; done
 
 format:

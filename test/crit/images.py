@@ -66,8 +66,8 @@ def image(kind, entries):
     return b''.join(out)
 
 
-def msg(name, **fields):
-    return messages[name](**fields)
+def msg(kind, /, **fields):
+    return messages[kind](**fields)
 
 
 # ---- what decode must say ----
