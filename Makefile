@@ -92,15 +92,16 @@ units: $(UNITS)
 FUZZ_SECONDS ?= 60
 FUZZ_SAN  := address,undefined -fno-sanitize-recover=undefined
 FUZZERS   := $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*.c))
-FUZZ_DEP  := $(call obj,$(filter-out criu/crit/main.c,$(CRIT_C)) $(SHARED_C))
+FUZZ_DEP  := $(UNIT_DEP)
 $(B)/fuzz/%: test/fuzz/%.c $(FUZZ_DEP) $(B)/libimages.a
 	@mkdir -p $(@D)
 	$(COMPILE) $(WARN) $(LDFLAGS) -fsanitize=fuzzer,$(FUZZ_SAN) -o $@ $< $(FUZZ_DEP) $(B)/libimages.a $(LDLIBS)
 fuzz-targets: $(FUZZERS)
 fuzz:
-	$(MAKE) B=build-fuzz CC=clang HARDEN=-fPIE CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,$(FUZZ_SAN)' fuzz-targets
+	$(MAKE) B=build-fuzz CC=clang HARDEN=-fPIE CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,$(FUZZ_SAN)' \
+		WARN='$(WARN) -Wno-missing-field-initializers -Wno-sign-compare' fuzz-targets
 	for t in $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/*.c)); do \
-		mkdir -p build-fuzz/corpus/$$t && build-fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 -rss_limit_mb=1024 \
+		mkdir -p build-fuzz/corpus/$$t && build-fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=5 -rss_limit_mb=1024 \
 			-verbosity=0 -print_final_stats=1 -artifact_prefix=build-fuzz/$$t- build-fuzz/corpus/$$t test/fuzz/corpus/$$t || exit 1; done
 
 format:

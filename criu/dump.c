@@ -274,6 +274,7 @@ static int finish(struct op *op)
 			       "happened");
 			op->failed = true;
 			inventory_remove(op);
+			tls_key_remove(op->images);
 			cure(op);
 			thaw_tree(op, false);
 			return -1;

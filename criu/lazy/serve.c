@@ -22,7 +22,8 @@
 
 #define MAX_CLIENTS	32
 #define FIRST_MESSAGE_S 10 /* a client that says nothing is let go */
-#define MAX_BAD		64 /* questions for what is not here */
+#define MAX_BAD		64 /* questions for what is not here, */
+#define LOG_BAD		4  /* of which these are logged */
 
 /* ---- sources ---- */
 
@@ -126,8 +127,10 @@ static int answer_get(struct client *cl, const struct ps_msg *m)
 			       cl->c.peer);
 			return -1;
 		}
-		pr_warn("%s asked for a page that is not here: object 0x%" PRIx64 ", 0x%" PRIx64,
-			cl->c.peer, m->dst_id, m->vaddr);
+		if (cl->nr_bad <= LOG_BAD)
+			pr_warn("%s asked for a page that is not here: object 0x%" PRIx64
+				", 0x%" PRIx64,
+				cl->c.peer, m->dst_id, m->vaddr);
 		return conn_send(&cl->c, &none, sizeof(none));
 	}
 	nr = min(min(m->nr_pages, left), (uint64_t)ANSWER_PAGES);
@@ -334,7 +337,7 @@ static int new_client(struct server *sv, struct conn *c)
 	struct client *cl = xzalloc(sizeof(*cl));
 
 	if (cl)
-		cl->buf = aligned_alloc(PAGE_SIZE, max(PS_BATCH, ANSWER_PAGES) * PAGE_SIZE);
+		cl->buf = aligned_alloc(PAGE_SIZE, CLIENT_BUF);
 	if (!cl || !cl->buf)
 		goto fail;
 	cl->server = sv;

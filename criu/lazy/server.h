@@ -12,10 +12,13 @@
 #include "mem/source.h"
 #include "net/conn.h"
 #include "net/wire.h"
+#include "util/xmalloc.h"
 
 /* One answer to a GET carries at most this; a client that wants more asks again. */
 #define ANSWER_PAGES 64
 #define PIECE_PAGES  64
+/* bytes of a client's buffer */
+#define CLIENT_BUF (max(PS_BATCH, ANSWER_PAGES) * PAGE_SIZE)
 
 /* What one client still wants of one source: a bit per page of the source. */
 struct want {

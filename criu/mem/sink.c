@@ -35,6 +35,7 @@ int sink_disconnect(bool failed)
 
 	if (server.fd < 0)
 		return 0;
+	server.quiet = failed; /* that may be because the connection is lost, which has been said */
 	if (!conn_send(&server, &m, sizeof(m)) && !conn_recv(&server, &status, sizeof(status))) {
 		ret = status ? -1 : 0;
 		if (status)

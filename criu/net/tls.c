@@ -71,6 +71,8 @@ static char *verdict(gnutls_session_t s)
 
 	if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) < 0)
 		return xstrdup("its certificate is not trusted");
+	while (text.size && text.data[text.size - 1] == ' ')
+		text.data[--text.size] = 0;
 	why = xasprintf("%s%s", text.data,
 			status & GNUTLS_CERT_UNEXPECTED_OWNER
 				? " (the name must be what --address says; --tls-no-cn-verify does "
