@@ -38,10 +38,10 @@ int sink_disconnect(bool failed)
 	server.quiet = failed; /* that may be because the connection is lost, which has been said */
 	if (!conn_send(&server, &m, sizeof(m)) && !conn_recv(&server, &status, sizeof(status))) {
 		ret = status ? -1 : 0;
-		if (status)
+		if (status && !failed)
 			pr_err("The page server at %s says that it could not store the pages (%d)",
 			       server.peer, status);
-	} else if (server.eof) {
+	} else if (server.eof && !failed) {
 		pr_err("The page server at %s closed the connection and did not confirm the pages",
 		       server.peer);
 	}

@@ -19,8 +19,7 @@ static int space_uffd(void)
 	if (mmap((void *)BASE, NR_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != (void *)BASE)
 		abort();
-	if (uffd < 0 || uffd_api(uffd, false) ||
-	    uffd_register(uffd, BASE, NR_PAGES * PAGE_SIZE))
+	if (uffd < 0 || uffd_api(uffd, false) || uffd_register(uffd, BASE, NR_PAGES * PAGE_SIZE))
 		abort();
 	return uffd;
 }
