@@ -69,6 +69,7 @@ void timers_ask(struct part *w);
 int timers_told(struct part *w); /* runs programs of its own */
 int timers_check(const CoreEntry *core);
 int timers_restore(struct part *w);
+int timers_create_by_counting(struct part *w); /* its way before Linux 6.15; runs the program */
 int timers_restore_late(struct part *w);
 
 int limits_dump(struct part *w);

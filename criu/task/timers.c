@@ -204,8 +204,9 @@ static int create_by_id(struct part *w, const TaskTimersEntry *timers)
 }
 
 /* Older kernels count ids up from 0: those between are made and deleted. */
-static int create_by_counting(struct part *w, const TaskTimersEntry *timers)
+int timers_create_by_counting(struct part *w)
 {
+	const TaskTimersEntry *timers = w->th->core->tc->timers;
 	unsigned next = 0;
 	int32_t *id;
 
@@ -246,7 +247,7 @@ int timers_restore(struct part *w)
 
 	if (!w->leader || !(timers = w->th->core->tc->timers) || !timers->n_posix)
 		return 0;
-	return kernel_has(K_TIMER_CR_IDS) ? create_by_id(w, timers) : create_by_counting(w, timers);
+	return kernel_has(K_TIMER_CR_IDS) ? create_by_id(w, timers) : timers_create_by_counting(w);
 }
 
 static int start_itimer(struct part *w, int which, const ItimerEntry *e)

@@ -18,7 +18,9 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -31,6 +33,7 @@
 #include "remote/clone.h"
 #include "remote/freeze.h"
 #include "remote/puppet.h"
+#include "remote/rseq.h"
 #include "remote/trace.h"
 #include "seccomp.pb-c.h"
 #include "task/core.h"
@@ -431,6 +434,125 @@ static void makes_it_again(void **state)
 	arena_free(arena);
 }
 
+/* A pid that was somebody's a moment ago. */
+static pid_t free_pid(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	return pid;
+}
+
+/* The way of older kernels to the ids that a process had. */
+static void counts_up_to_timer_ids(void **state)
+{
+	struct arena *arena = arena_create(0x200000000000, 1);
+	PosixTimerEntry one = POSIX_TIMER_ENTRY__INIT, two = POSIX_TIMER_ENTRY__INIT,
+			*list[] = { &one, &two };
+	TaskTimersEntry timers = TASK_TIMERS_ENTRY__INIT;
+	TaskCoreEntry tc = TASK_CORE_ENTRY__INIT;
+	CoreEntry core = CORE_ENTRY__INIT;
+	struct thread th = { .core = &core };
+	struct task t = { .vpid = 1 };
+	struct part w = { .op = &op, .t = &t, .th = &th, .leader = true };
+	struct proc_timer *v;
+	char path[64];
+	size_t nr;
+
+	if (geteuid())
+		skip();
+	one.it_id = 2;
+	two.it_id = 700; /* more than one program's worth of calls before it */
+	one.si_signo = two.si_signo = SIGUSR2;
+	two.clock_id = CLOCK_BOOTTIME;
+	timers.n_posix = 2;
+	timers.posix = list;
+	tc.timers = &timers;
+	core.tc = &tc;
+	w.p = th.puppet = puppet_clone_root(arena, free_pid(), 0);
+	assert_non_null(w.p);
+	prog_reset(w.p);
+	assert_int_equal(timers_create_by_counting(&w), 0);
+	snprintf(path, sizeof(path), "/proc/%d/timers", w.p->tid);
+	assert_int_equal(proc_read_timers(AT_FDCWD, path, &v, &nr), 0);
+	assert_int_equal(nr, 2);
+	assert_int_equal(v[0].id + v[1].id, 702);
+	assert_int_equal(v[v[1].id == 700].clock, CLOCK_BOOTTIME);
+	free(v);
+	one.it_id = 10000000;
+	prog_reset(w.p);
+	assert_int_equal(timers_create_by_counting(&w), -1); /* refused, not tried for hours */
+	kill(w.p->tid, SIGKILL);
+	waitpid(w.p->tid, NULL, __WALL);
+	arena_free(arena);
+}
+
+/* ---- a restartable sequence that waits, inside of it, until it is stopped ---- */
+
+#define RSEQ_SIGNATURE 0x53053053
+
+extern const char sequence_start[], sequence_commit[], sequence_abort[];
+
+static __attribute__((noinline)) void sequence(struct rseq *rs)
+{
+	struct rseq_cs cs __attribute__((aligned(32))) = {
+		.start_ip = (uintptr_t)sequence_start,
+		.post_commit_offset = sequence_commit - sequence_start,
+		.abort_ip = (uintptr_t)sequence_abort,
+	};
+
+	/* preempted, it begins anew; the signature is in front of the abort handler */
+	asm volatile("	jmp sequence_abort\n"
+		     "	.long 0x53053053\n"
+		     ".globl sequence_abort\nsequence_abort:\n"
+		     "	mov %0, %1\n"
+		     ".globl sequence_start\nsequence_start:\n"
+		     "1:	pause\n	jmp 1b\n"
+		     ".globl sequence_commit\nsequence_commit:\n"
+		     :
+		     : "r"(&cs), "m"(rs->rseq_cs)
+		     : "memory");
+}
+
+static void leaves_a_restartable_sequence(void **state)
+{
+	struct rseq *rs = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
+	struct arch_regs regs, before;
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (__rseq_size)
+			syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
+				RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+		if (!syscall(SYS_rseq, rs, 32, 0, RSEQ_SIGNATURE)) {
+			sequence(rs);
+		}
+		_exit(1);
+	}
+	usleep(30000);
+	assert_int_equal(ptrace(PTRACE_SEIZE, pid, 0, 0), 0);
+	assert_int_equal(ptrace(PTRACE_INTERRUPT, pid, 0, 0), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(arch_get_regs(pid, &regs), 0);
+	assert_in_range(arch_ip(&regs), (uintptr_t)sequence_start, (uintptr_t)sequence_commit - 1);
+	before = regs;
+	assert_int_equal(rseq_abort(pid, &regs), 0);
+	assert_int_equal(arch_ip(&regs), (uintptr_t)sequence_abort);
+	/* outside of it nothing happens */
+	arch_set_ip(&before, (uintptr_t)sequence_commit);
+	assert_int_equal(rseq_abort(pid, &before), 0);
+	assert_int_equal(arch_ip(&before), (uintptr_t)sequence_commit);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	munmap(rs, 4096);
+}
+
 static void describes_a_zombie(void **state)
 {
 	pid_t pid = fork();
@@ -506,6 +628,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(describes_a_task),
 		cmocka_unit_test(makes_it_again),
+		cmocka_unit_test(counts_up_to_timer_ids),
+		cmocka_unit_test(leaves_a_restartable_sequence),
 		cmocka_unit_test(describes_a_zombie),
 		cmocka_unit_test(describes_many_threads),
 	};
