@@ -6,6 +6,7 @@
 #include "files/table.h"
 
 extern const struct file_kind reg_kind, pipe_kind, fifo_kind, eventfd_kind, epoll_kind,
-	timerfd_kind, signalfd_kind, inotify_kind, memfd_kind, unix_kind, inet_kind, tty_kind;
+	timerfd_kind, signalfd_kind, inotify_kind, memfd_kind, unix_kind, inet_kind, tty_kind,
+	netlink_kind, pidfd_kind;
 
 #endif
