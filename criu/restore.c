@@ -18,6 +18,7 @@
 #include "image/image.h"
 #include "inventory.h"
 #include "lazy/handover.h"
+#include "mem/dedup.h"
 #include "mem/mem.h"
 #include "proc/proc.h"
 #include "regs.h"
@@ -375,6 +376,9 @@ int cmd_restore(pid_t *root_pid)
 	arena_free(op.arena);
 	if (stats_write(&op))
 		pr_warn("The tasks are restored, but the statistics could not be written");
+	/* lazy-pages still reads the images */
+	if (opts.auto_dedup && !opts.lazy_pages && dedup_all(dirs.images))
+		pr_warn("The tasks are restored, but their pages stay in the images");
 	pr_info("Restore finished successfully. Tasks resumed.");
 	if (root_pid)
 		*root_pid = pid;

@@ -251,7 +251,7 @@ const struct opt_def opt_table[] = {
 	STR("prev-images-dir", 0, prev_images_dir, C_ANY_DUMP | C_SERVER, "DIR", "images of the dump before this one, relative to the images directory"),
 	FLAG("track-mem", 0, track_mem, C_ANY_DUMP | C_SERVER, "track which pages are written, for the next dump"),
 	CALL("pre-dump-mode", 0, pre_dump_mode, C_PRE_DUMP, "MODE", parse_pre_dump_mode, "read (default): copy the memory while the tasks run; splice: put it into pipes while they stand still"),
-	FLAG("auto-dedup", 0, auto_dedup, C_DUMP | C_PRE_DUMP | C_RESTORE | C_SERVER, "punch pages out of older images as soon as they are replaced or restored", NOT("nothing is punched out of images yet")),
+	FLAG("auto-dedup", 0, auto_dedup, C_DUMP | C_PRE_DUMP | C_RESTORE | C_SERVER, "punch pages out of older images as soon as they are replaced or restored"),
 	CALL("compress", 0, compress, C_LAZY, "lz4|zstd", parse_compress, "compress the pages on the wire", NOT("pages travel as they are")),
 	STR("report", 0, report, C_LAZY, "FILE.html", "write a page with a picture of the migration", NOT("not written yet")),
 	ROW("reconnect-timeout", 0, OPT_NUM, &opts.reconnect_timeout_s, C_LAZY, "SECONDS", "how long to try to reach the server again", NOT("a lost connection is final")),

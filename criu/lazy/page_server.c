@@ -10,6 +10,7 @@
 #include "lazy/ready.h"
 #include "lazy/serve.h"
 #include "lazy/server.h"
+#include "mem/dedup.h"
 #include "mem/sink.h"
 #include "net/conn.h"
 #include "net/wire.h"
@@ -157,6 +158,8 @@ static int one_message(struct receiver *r)
 		return add_run(r, &m, PE_PARENT);
 	case PS_CLOSE:
 		answer = finish_object(r);
+		if (!answer && opts.auto_dedup)
+			answer = dedup_parents(dirs.images);
 		return conn_send(&r->c, &answer, sizeof(answer)) || answer ? -1 : 1;
 	case PS_FORCE_CLOSE:
 		answer = 0;

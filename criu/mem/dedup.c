@@ -161,6 +161,7 @@ int dedup_chain(int dir)
 	return -1;
 }
 
+/* dedup_object() follows the links behind DIR. */
 int dedup_all(int dir)
 {
 	return done(dedup_dir(-1, dir));

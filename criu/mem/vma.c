@@ -198,6 +198,26 @@ struct flags_walk {
 	size_t next;
 };
 
+static int set_flags(const struct task *t, struct vma *v, const struct proc_vma *pv)
+{
+	if (!vma_special(v) && check_flags(t, pv))
+		return -1;
+	if (v->e.has_fdflags)
+		v->e.fdflags = pv->shared && (pv->vm_flags & VMF_MW) ? O_RDWR : O_RDONLY;
+	if (pv->vm_flags & VMF_GD)
+		v->e.flags |= MAP_GROWSDOWN;
+	if (pv->vm_flags & VMF_LO)
+		v->e.flags |= MAP_LOCKED;
+	if (pv->vm_flags & VMF_NR)
+		v->e.flags |= MAP_NORESERVE;
+	for (size_t i = 0; i < ARRAY_SIZE(madvices); i++)
+		if (pv->vm_flags & madvices[i].vmf) {
+			v->e.has_madv = true;
+			v->e.madv |= 1ULL << madvices[i].advice;
+		}
+	return 0;
+}
+
 static int add_flags(const struct proc_vma *pv, void *arg)
 {
 	struct flags_walk *w = arg;
@@ -213,22 +233,12 @@ static int add_flags(const struct proc_vma *pv, void *arg)
 		       pv->start);
 		return -1;
 	}
-	w->next++;
-	if (!vma_special(v) && check_flags(w->t, pv))
-		return -1;
-	if (v->e.has_fdflags)
-		v->e.fdflags = pv->shared && (pv->vm_flags & VMF_MW) ? O_RDWR : O_RDONLY;
-	if (pv->vm_flags & VMF_GD)
-		v->e.flags |= MAP_GROWSDOWN;
-	if (pv->vm_flags & VMF_LO)
-		v->e.flags |= MAP_LOCKED;
-	if (pv->vm_flags & VMF_NR)
-		v->e.flags |= MAP_NORESERVE;
-	for (size_t i = 0; i < ARRAY_SIZE(madvices); i++)
-		if (pv->vm_flags & madvices[i].vmf) {
-			v->e.has_madv = true;
-			v->e.madv |= 1ULL << madvices[i].advice;
-		}
+	/* areas that differed only in that one was tracked have become one */
+	do {
+		if (set_flags(w->t, v++, pv))
+			return -1;
+		w->next++;
+	} while (w->next < w->t->nr_vmas && v->e.start < pv->end);
 	return 0;
 }
 
