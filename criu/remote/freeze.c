@@ -458,9 +458,11 @@ void thaw_tree(struct op *op, bool stop)
 			continue;
 		if (stop && t->state == TASK_ALIVE)
 			kill(t->pid, SIGSTOP);
-		for_each_thread (th, t)
+		for_each_thread (th, t) {
+			puppet_hide_eintr(th->tid);
 			if (ptrace(PTRACE_DETACH, th->tid, 0, 0))
 				pr_debug("Can't detach from task %d: %s", th->tid, strerror(errno));
+		}
 	}
 }
 

@@ -157,10 +157,20 @@ static bool signal_waits(pid_t tid, uint64_t blocked)
 	return waiting;
 }
 
+/* REGS as they are where the stop alone has ended a system call with EINTR: it will be restarted. */
+static bool hide_eintr(pid_t tid, struct arch_regs *regs, uint64_t blocked)
+{
+	struct arch_regs hidden = *regs;
+
+	if (!arch_hide_eintr(&hidden) || signal_waits(tid, blocked))
+		return false;
+	*regs = hidden;
+	return true;
+}
+
 static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 {
 	struct puppet *p = xzalloc(sizeof(*p));
-	struct arch_regs hidden;
 
 	if (!p)
 		return NULL;
@@ -171,10 +181,18 @@ static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 		free(p);
 		return NULL;
 	}
-	hidden = p->saved;
-	if (arch_hide_eintr(&hidden) && !signal_waits(tid, p->saved_sigmask))
-		p->saved = hidden;
+	hide_eintr(tid, &p->saved, p->saved_sigmask);
 	return p;
+}
+
+void puppet_hide_eintr(pid_t tid)
+{
+	struct arch_regs regs;
+	uint64_t mask;
+
+	if (!arch_get_regs(tid, &regs) && !trace_get_sigmask(tid, &mask) &&
+	    hide_eintr(tid, &regs, mask))
+		arch_set_regs(tid, &regs);
 }
 
 int puppet_enter_stub(struct puppet *p)

@@ -67,6 +67,8 @@ struct puppet *puppet_infect(pid_t tid, pid_t image_tid, unsigned nr_slots);
 struct puppet *puppet_join(struct puppet *leader, pid_t tid, pid_t image_tid, unsigned slot);
 /* Unmaps the arena (leader only), puts back registers and mask; the thread stays stopped. Frees P. */
 int puppet_cure(struct puppet *p);
+/* For a stopped thread that was no puppet and is about to run on: a system call that the stop alone ended with EINTR is made again. */
+void puppet_hide_eintr(pid_t tid);
 
 /* Address of a syscall instruction in TID's own text. 0: none, logged. */
 uint64_t puppet_find_syscall(pid_t tid);
