@@ -118,10 +118,12 @@ bench:
 
 MANDIR   ?= $(PREFIX)/share/man
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
+# the options in criu(8) are those of criu --help
 install: all
 	install -D -m 755 criu/criu $(DESTDIR)$(PREFIX)/sbin/criu
 	install -D -m 755 $(CRIT) $(DESTDIR)$(PREFIX)/bin/crit
-	for m in $(wildcard Documentation/*.[1-8]); do \
+	scripts/options-to-man criu/criu >$(B)/criu.8
+	for m in $(B)/criu.8 $(filter-out %/criu.8,$(wildcard Documentation/*.[1-8])); do \
 		install -D -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; done
 	for c in $(wildcard scripts/completions/*); do \
 		install -D -m 644 $$c $(DESTDIR)$(COMPDIR)/$${c##*/} || exit 1; done

@@ -322,8 +322,7 @@ static const struct step restore_steps[] = {
 	{ "late", step_late, NULL },
 	{ "pidfile", step_pidfile, undo_pidfile },
 	{ "post-restore-action", step_post_restore_action, NULL },
-	{ "commit", step_commit, NULL },
-	{ "network", files_resume_network, NULL },
+	{ "commit", step_commit, NULL }, /* the last: from here on nothing may fail */
 };
 
 /* Everybody is let go at once. Nothing can fail any more that would leave a task half made. */
@@ -366,6 +365,7 @@ int cmd_restore(pid_t *root_pid)
 	}
 	op.stats.restore_us = now_us() - start;
 	pid = op.root->pid;
+	files_resume_network(&op);
 	let_go(&op);
 	if (action_run("post-resume", pid))
 		pr_warn("The tasks run, but the action script failed at post-resume");

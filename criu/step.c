@@ -75,8 +75,9 @@ int steps_run(struct op *op, const struct step *steps, unsigned nr)
 
 	story_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* behind the last step it is done: too late to be interrupted */
 	for (i = 0; i < nr; i++)
-		if (run_one(op, &steps[i]) || interrupted(op))
+		if (run_one(op, &steps[i]) || (i + 1 < nr && interrupted(op)))
 			break;
 	if (i == nr)
 		return 0;
