@@ -34,6 +34,8 @@ struct op {
 	bool follow;	     /* what the tasks write from here on is tracked, for a next link */
 	char run_id[40];     /* of the images: set by inventory_write() */
 
+	uint64_t
+		vdso_hole; /* restore: free in every task: for this kernel's vDSO where a task had another */
 	struct timespec monotonic,
 		boottime; /* clocks at the freeze (dump), or of the image (restore) */
 

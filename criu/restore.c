@@ -20,6 +20,7 @@
 #include "lazy/handover.h"
 #include "mem/dedup.h"
 #include "mem/mem.h"
+#include "mem/vdso_map.h"
 #include "proc/proc.h"
 #include "regs.h"
 #include "remote/arena.h"
@@ -94,11 +95,12 @@ static int step_open(struct op *op)
 static int step_tree(struct op *op)
 {
 	unsigned nr = tree_nr_slots(op);
-	uint64_t start = now_us(), hole = mm_find_hole(op, arena_len(nr));
+	uint64_t start = now_us(), hole = mm_find_hole(op, arena_len(nr) + PAGE_SIZE + vdso_room());
 	int ret;
 
 	if (!hole)
 		return -1;
+	op->vdso_hole = hole + arena_len(nr) + PAGE_SIZE;
 	op->arena = arena_create(hole, nr);
 	if (!op->arena || timens_restore(op))
 		return -1;

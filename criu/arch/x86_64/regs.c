@@ -166,6 +166,11 @@ bool arch_hide_eintr(struct arch_regs *regs)
 	return true;
 }
 
+uint64_t arch_core_ip(const CoreEntry *core)
+{
+	return core->thread_info ? core->thread_info->gpregs->ip : 0;
+}
+
 uint64_t arch_core_sp(const CoreEntry *core)
 {
 	return core->thread_info ? core->thread_info->gpregs->sp : 0;

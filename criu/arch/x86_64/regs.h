@@ -49,7 +49,8 @@ uint64_t *arch_clear_tid_addr(const CoreEntry *core);
 /* restore: puts FPU state, TLS descriptors and general registers of CORE into the stopped thread TID. -1 logged. */
 int arch_restore_fpu(pid_t tid, const CoreEntry *core);
 int arch_restore_regs(pid_t tid, const CoreEntry *core);
-/* The stack pointer and the base of thread-local storage in CORE; 0 where unknown. */
+/* The instruction pointer, the stack pointer and the base of thread-local storage in CORE; 0 where unknown. */
+uint64_t arch_core_ip(const CoreEntry *core);
 uint64_t arch_core_sp(const CoreEntry *core);
 uint64_t arch_core_tls(const CoreEntry *core);
 /* restore: can this CPU load the XSAVE state that CORE holds? -1 logged: which feature is missing. */
