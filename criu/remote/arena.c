@@ -9,6 +9,25 @@
 
 extern const char stub_begin[], stub_end[];
 
+/* The first word of the mutex is its futex, which the stub reads. */
+static int hold_alive(struct arena *a)
+{
+	pthread_mutexattr_t attr;
+	int err;
+
+	a->alive = (pthread_mutex_t *)(a->local + STUB_ALIVE_OFFSET);
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	err = pthread_mutex_init(a->alive, &attr) ?: pthread_mutex_lock(a->alive);
+	pthread_mutexattr_destroy(&attr);
+	if (!err)
+		return 0;
+	pr_err("Can't lock a robust mutex: %s", strerror(err));
+	a->alive = NULL;
+	return -1;
+}
+
 struct arena *arena_wrap(int fd, void *local, uint64_t base, unsigned nr_slots)
 {
 	struct arena *a = xzalloc(sizeof(*a));
@@ -23,6 +42,10 @@ struct arena *arena_wrap(int fd, void *local, uint64_t base, unsigned nr_slots)
 	a->len = arena_len(nr_slots);
 	a->nr_slots = nr_slots;
 	memcpy(local, stub_begin, stub_end - stub_begin);
+	if (hold_alive(a)) {
+		arena_free(a);
+		return NULL;
+	}
 	return a;
 }
 
@@ -53,6 +76,8 @@ void arena_free(struct arena *a)
 {
 	if (!a)
 		return;
+	if (a->alive)
+		pthread_mutex_unlock(a->alive);
 	munmap(a->local, a->len);
 	close_safe(&a->fd);
 	free(a);

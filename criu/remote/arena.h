@@ -6,6 +6,7 @@
 #ifndef CRIU_REMOTE_ARENA_H
 #define CRIU_REMOTE_ARENA_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,8 +14,8 @@
 #include "util/xmalloc.h"
 
 #define ARENA_STUB_SIZE 4096
-#define SLOT_CALLS_SIZE round_up((PROG_MAX_CALLS + 1) * sizeof(struct rcall), 4096UL)
-#define SLOT_SIZE	(SLOT_CALLS_SIZE + PROG_DATA_SIZE)
+_Static_assert((PROG_MAX_CALLS + 1) * sizeof(struct rcall) <= SLOT_CALLS_SIZE,
+	       "stub.S knows the layout");
 
 struct arena {
 	int fd;	       /* restore: the memfd; dump: -1 */
@@ -24,6 +25,11 @@ struct arena {
 	unsigned nr_slots;
 	unsigned users;	     /* puppets */
 	uint64_t syscall_ip; /* dump: a syscall instruction of the task's own */
+	/*
+	 * In the stub's page: a robust mutex (pthread_mutexattr_setrobust(3)) that criu holds. When criu dies the kernel marks it, before the
+	 * tasks are let go by its death: their stubs see it and put the tasks back as they were found.
+	 */
+	pthread_mutex_t *alive;
 	int trap_ignored; /* dump: the task ignores SIGTRAP, which the stub's trap undoes: put back at the end */
 };
 
@@ -40,6 +46,10 @@ static inline struct rcall *arena_calls(const struct arena *a, unsigned slot)
 static inline char *arena_data(const struct arena *a, unsigned slot)
 {
 	return a->local + ARENA_STUB_SIZE + slot * SLOT_SIZE + SLOT_CALLS_SIZE;
+}
+static inline char *arena_heal(const struct arena *a, unsigned slot)
+{
+	return a->local + ARENA_STUB_SIZE + slot * SLOT_SIZE + HEAL_OFFSET;
 }
 /* The same place as seen by the tasks. */
 static inline uint64_t arena_remote(const struct arena *a, const void *local)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "remote/layout.h"
+
 struct puppet;
 
 #define RC_MAX_ARGS 6
@@ -89,6 +91,5 @@ int64_t prog_ret(const struct puppet *p, int index);
 
 /* limits of one scratch area */
 #define PROG_MAX_CALLS 1024
-#define PROG_DATA_SIZE (256 * 1024)
 
 #endif

@@ -218,6 +218,22 @@ static int put_back(struct puppet *p, bool from_syscall_stop)
 	return ret;
 }
 
+/*
+ * What the stub needs to put the thread back by itself, should criu die: a signal frame with everything that was found. The alternate
+ * signal stack, which only the thread can tell, is written there by its first program.
+ */
+static int prepare_heal(struct puppet *p)
+{
+	char *frame = arena_heal(p->arena, p->slot);
+	uint64_t at = arena_remote(p->arena, frame);
+
+	if (arch_heal_frame(p->tid, &p->saved, p->saved_sigmask, frame, at, HEAL_SIZE))
+		return -1;
+	prog_reset(p);
+	prog_add(p, RC_STOP, __NR_sigaltstack, 0, at + ARCH_HEAL_ALTSTACK);
+	return prog_run(p);
+}
+
 struct puppet *puppet_infect(pid_t tid, pid_t image_tid, unsigned nr_slots)
 {
 	struct puppet *p = puppet_new(tid, image_tid);
@@ -237,7 +253,7 @@ struct puppet *puppet_infect(pid_t tid, pid_t image_tid, unsigned nr_slots)
 	p->arena->trap_ignored = ignores_trap(tid);
 	p->arena->users = 1;
 	p->infected = true;
-	if (puppet_enter_stub(p)) {
+	if (puppet_enter_stub(p) || prepare_heal(p)) {
 		puppet_cure(p);
 		return NULL;
 	}
@@ -252,12 +268,11 @@ struct puppet *puppet_join(struct puppet *leader, pid_t tid, pid_t image_tid, un
 		return NULL;
 	p->arena = leader->arena;
 	p->slot = slot;
-	if (puppet_enter_stub(p)) {
-		put_back(p, false);
-		free(p);
+	p->arena->users++;
+	if (puppet_enter_stub(p) || prepare_heal(p)) {
+		puppet_cure(p);
 		return NULL;
 	}
-	p->arena->users++;
 	return p;
 }
 

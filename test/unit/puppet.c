@@ -30,6 +30,7 @@ static pid_t start_child(void (*body)(int fd), int *fd)
 	assert_int_equal(pipe(p), 0);
 	pid = fork();
 	if (!pid) {
+		alarm(20); /* whatever happens */
 		close(p[0]);
 		body(p[1]);
 		_exit(99);
@@ -125,6 +126,72 @@ static void infect_and_cure(void **state)
 	close(fd);
 }
 
+/*
+ * The tracer dies while the child is a puppet: the child puts itself back, with its sleep, its registers, its FPU state, its
+ * mask and its alternate stack.
+ */
+static void survivor(int fd)
+{
+	double x = 1.25, y = x;
+	stack_t ss = { .ss_sp = malloc(65536), .ss_size = 65536 }, now;
+	sigset_t set, got;
+
+	sigaltstack(&ss, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	write_full(fd, "r", 1);
+	for (int i = 0; i < 40; i++) {
+		struct timespec t = { 0, 20000000 };
+
+		if (nanosleep(&t, NULL))
+			_exit(1);
+		y = y * 3 / 3;
+	}
+	sigaltstack(NULL, &now);
+	sigprocmask(SIG_BLOCK, NULL, &got);
+	if (y != x || now.ss_sp != ss.ss_sp || now.ss_size != 65536 ||
+	    !sigismember(&got, SIGUSR2) || sigismember(&got, SIGUSR1))
+		_exit(2);
+	write_full(fd, "d", 1);
+	_exit(43);
+}
+
+static void tracer_dies(void **state)
+{
+	char byte;
+	int fd, status;
+	pid_t pid = start_child(survivor, &fd), tracer;
+
+	assert_int_equal(read_full(fd, &byte, 1), 1);
+	for (int in_program = 0; in_program < 2; in_program++) {
+		tracer = fork();
+		if (!tracer) {
+			struct op op = { .name = "test" };
+			struct puppet *p;
+			struct timespec t = { 0, 100000000 };
+
+			TAILQ_INIT(&op.tasks);
+			if (freeze_tree(&op, pid) || !(p = puppet_infect(pid, pid, 1)))
+				_exit(1);
+			prog_reset(p);
+			prog_add(p, 0, __NR_nanosleep, prog_buf(p, &t, sizeof(t)), 0);
+			if (in_program)
+				prog_start(p); /* it ends after its tracer */
+			kill(getpid(), SIGKILL);
+		}
+		assert_int_equal(waitpid(tracer, &status, 0), tracer);
+		assert_true(WIFSIGNALED(status));
+		usleep(150000);
+	}
+	assert_int_equal(read_full(fd, &byte, 1), 1);
+	assert_int_equal(byte, 'd');
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 43);
+	close(fd);
+}
+
 static void *idle(void *arg)
 {
 	for (;;)
@@ -173,8 +240,10 @@ static void whole_tree(void **state)
 		assert_non_null(th->puppet);
 		assert_int_equal(puppet_call(th->puppet, __NR_gettid), th->tid);
 	}
-	for (int i = 20; i >= 0; i--)
+	for (int i = 20; i >= 0; i--) {
 		assert_int_equal(puppet_cure(op.root->threads[i].puppet), 0);
+		op.root->threads[i].puppet = NULL;
+	}
 	pid = op.root->pid;
 	assert_int_equal(kill_tree(&op), 0);
 	tasks_free(&op);
@@ -187,6 +256,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(infect_and_cure),
 		cmocka_unit_test(whole_tree),
+		cmocka_unit_test(tracer_dies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,14 @@ void arch_rewind_syscall(pid_t tid, struct arch_regs *regs);
  * nothing had happened. True: changed.
  */
 bool arch_hide_eintr(struct arch_regs *regs);
+/*
+ * dump: what rt_sigreturn(2) needs to put the stopped thread TID back as it was found (REGS, blocked signals, FPU state), written to FRAME of LEN
+ * bytes, which the thread sees at REMOTE (64-aligned) and finds with its stack pointer there. Its uc_stack, ARCH_HEAL_ALTSTACK bytes into it, is
+ * left to the caller. -1 logged.
+ */
+int arch_heal_frame(pid_t tid, const struct arch_regs *regs, uint64_t sigmask, void *frame,
+		    uint64_t remote, size_t len);
+#define ARCH_HEAL_ALTSTACK 16
 /* dump: fills core->mtype and core->thread_info (general registers, FPU and XSAVE state, TLS). Frees with the core. -1 logged. */
 int arch_dump_thread(pid_t tid, const struct arch_regs *regs, CoreEntry *core);
 /* The field of CORE (whose thread_info is set) for the address of set_tid_address(2). */

@@ -11,6 +11,10 @@
 #define ARG(n)	(8 + 8 * (n))
 #define RET	56
 
+#include "remote/layout.h"
+
+#define FUTEX_OWNER_DIED 0x40000000
+
 #define RC_STOP 1
 #define RC_END	4
 
@@ -57,8 +61,24 @@ stub_begin:
 	add	$(1 << CALL_SIZE_SHIFT), %rbx
 	jmp	.Lnext
 .Ldone:
+	testl	$FUTEX_OWNER_DIED, stub_alive(%rip)
+	jnz	.Lheal
 	int3
+	testl	$FUTEX_OWNER_DIED, stub_alive(%rip)
+	jnz	.Lheal
 	mov	%rbp, %rbx
 	jmp	.Lnext
+
+	/* criu is gone: the thread goes on as it was found, rt_sigreturn(2) with the frame behind the data area */
+.Lheal:
+	lea	HEAL_OFFSET(%rbp), %rsp
+	mov	$15, %eax
+	syscall
+	ud2
+
+	/* the lock word of a robust mutex that criu holds: the kernel marks it when criu dies (remote/arena.h) */
+	.org	stub_begin + STUB_ALIVE_OFFSET
+stub_alive:
+	.zero	64
 stub_end:
 	.section .note.GNU-stack, "", @progbits
