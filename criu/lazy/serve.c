@@ -14,6 +14,7 @@
 #include "lazy/ready.h"
 #include "lazy/server.h"
 #include "op.h"
+#include "remote/freeze.h"
 #include "util/dirs.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -153,8 +154,18 @@ static int answer_get(struct client *cl, const struct ps_msg *m)
 static int commit(struct client *cl)
 {
 	struct ps_msg m = { .cmd = PS_COMMIT };
+	struct server *sv = cl->server;
+	bool agreed;
 
-	tell(cl->server, &cl->server->committed);
+	/* the confirmation goes out when no accident can make the tasks here run again */
+	tell(sv, &sv->commit_asked);
+	pthread_mutex_lock(&sv->lock);
+	while (!sv->committed && !sv->ending)
+		pthread_cond_wait(&sv->decided, &sv->lock);
+	agreed = sv->committed;
+	pthread_mutex_unlock(&sv->lock);
+	if (!agreed)
+		return -1; /* the main thread has said why */
 	pr_info("%s: the tasks run there now", cl->c.peer);
 	return conn_send(&cl->c, &m, sizeof(m));
 }
@@ -423,9 +434,21 @@ static void admit(struct server *sv, int listener)
 
 /* ---- the main thread ---- */
 
+/* The main thread, which is the tasks' tracer, answers a client that asked for the commit. */
+static void decide(struct server *sv)
+{
+	if (!sv->commit_asked || sv->committed)
+		return;
+	if (sv->op)
+		tasks_belong_elsewhere(sv->op);
+	sv->committed = true;
+	pthread_cond_broadcast(&sv->decided);
+}
+
 /* 1: keep on, 0: complete, -1: over, logged */
 static int verdict(struct server *sv)
 {
+	decide(sv);
 	if (sv->complete)
 		return 0;
 	if (sv->failed)
@@ -489,6 +512,7 @@ int server_init(struct server *sv, bool images)
 	TAILQ_INIT(&sv->sessions);
 	TAILQ_INIT(&sv->clients);
 	fair_mutex(&sv->lock);
+	pthread_cond_init(&sv->decided, NULL);
 	sv->wake = eventfd(0, EFD_CLOEXEC);
 	if (sv->wake >= 0)
 		return 0;
@@ -500,6 +524,10 @@ void server_end(struct server *sv)
 {
 	struct stored *st;
 
+	pthread_mutex_lock(&sv->lock);
+	sv->ending = true;
+	pthread_cond_broadcast(&sv->decided);
+	pthread_mutex_unlock(&sv->lock);
 	reap(sv, true);
 	while ((st = TAILQ_FIRST(&sv->sources))) {
 		TAILQ_REMOVE(&sv->sources, st, link);
@@ -508,6 +536,7 @@ void server_end(struct server *sv)
 		free(st);
 	}
 	close_safe(&sv->wake);
+	pthread_cond_destroy(&sv->decided);
 	pthread_mutex_destroy(&sv->lock);
 }
 
@@ -554,6 +583,7 @@ int lazy_serve_tasks(struct op *op, struct lazy_source *sources, unsigned nr,
 		return -1;
 	if (server_init(&sv, false))
 		return -1;
+	sv.op = op;
 	for (unsigned i = 0; i < nr && !ret; i++)
 		ret = add_source(&sv, ps_id(PS_TYPE_TASK, sources[i].vpid), sources[i].pm,
 				 sources[i].pid, false);

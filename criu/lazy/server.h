@@ -70,8 +70,12 @@ struct server {
 	bool images;	 /* sources are opened as they are asked for */
 	bool plain_used; /* a client without extensions got pages */
 	bool committed, complete, failed;
-	bool lost; /* the only client is gone, and nothing says that it comes back */
-	int wake;  /* eventfd: one of these changed, or a thread ended */
+	bool ending; /* the main thread has left its loop */
+	bool commit_asked; /* a client waits for the main thread, which traces the tasks, to make it irrevocable */
+	pthread_cond_t decided; /* committed has changed */
+	struct op *op;		/* dump --lazy-pages; NULL: images */
+	bool lost;		/* the only client is gone, and nothing says that it comes back */
+	int wake;		/* eventfd: one of these changed, or a thread ended */
 };
 
 /* ---- serve.c; beside push.c only the fuzzers call these ---- */

@@ -109,14 +109,15 @@ static int not_seized(pid_t tid, int err)
 	return -1;
 }
 
+static long seize_options(void)
+{
+	/* a filter of the task's own must not see what its puppet does */
+	return SEIZE_OPTIONS | (kernel_has(K_SECCOMP_SUSPEND) ? PTRACE_O_SUSPEND_SECCOMP : 0);
+}
+
 static int seize(pid_t tid)
 {
-	long options = SEIZE_OPTIONS;
-
-	/* a filter of the task's own must not see what its puppet does */
-	if (kernel_has(K_SECCOMP_SUSPEND))
-		options |= PTRACE_O_SUSPEND_SECCOMP;
-	if (!ptrace(PTRACE_SEIZE, tid, 0, options) && !ptrace(PTRACE_INTERRUPT, tid, 0, 0))
+	if (!ptrace(PTRACE_SEIZE, tid, 0, seize_options()) && !ptrace(PTRACE_INTERRUPT, tid, 0, 0))
 		return 0;
 	return errno == ESRCH ? 1 : not_seized(tid, errno);
 }
@@ -464,6 +465,18 @@ void thaw_tree(struct op *op, bool stop)
 				pr_debug("Can't detach from task %d: %s", th->tid, strerror(errno));
 		}
 	}
+}
+
+void tasks_belong_elsewhere(struct op *op)
+{
+	struct task *t;
+
+	for_each_live_task (t, op)
+		for_each_thread (th, t)
+			if (ptrace(PTRACE_SETOPTIONS, th->tid, 0,
+				   seize_options() | PTRACE_O_EXITKILL))
+				pr_warn("Task %d would go on here if criu was killed now: %s",
+					th->tid, strerror(errno));
 }
 
 /* Waits until the tracer has been told of every thread's end: the leader's comes when the others have been waited for. */
