@@ -434,8 +434,10 @@ class Run:
 
     def compare(self, before, after, what):
         ignore = list(self.desc.get('ignore', [])) + ['/ns/time', '/locks/']
+        if self.o.lazy_migrate:
+            ignore += ['/ns/']
         if self.o.lazy_migrate or self.flavour != 'h':
-            ignore += ['/ns/', '/mnt_id', '/inode', '/cgroup', '/timers$']
+            ignore += ['/mnt_id', '/inode', '/cgroup', '/timers$']
         if self.lazy:
             # the kernel reads these from pages that are not there yet; it cannot wait for them
             ignore += ['/cmdline$', '/environ$']

@@ -74,7 +74,8 @@ class Canon:
         self.seen = {}
 
     def __call__(self, kind, number):
-        return '%s#%d' % (kind, self.seen.setdefault((kind, number), len(self.seen)))
+        of_kind = self.seen.setdefault(kind, {})
+        return '%s#%d' % (kind, of_kind.setdefault(number, len(of_kind)))
 
 
 def same_description(a, fd_a, b, fd_b):
@@ -225,9 +226,12 @@ def snapshot_task(pid, canon, root):
                            .replace('\nClockID', ' ClockID').splitlines())
     out['limits'] = parse_limits(pid)
     out['ns'] = {}
-    for ns in os.listdir(base + '/ns'):
+    for ns in sorted(os.listdir(base + '/ns')):
         try:
-            out['ns'][ns] = os.readlink('%s/ns/%s' % (base, ns))
+            link = os.readlink('%s/ns/%s' % (base, ns))
+            host = os.readlink('/proc/self/ns/' + ns)
+            # which one is of no consequence for one of the tree's own
+            out['ns'][ns] = 'ours' if link == host else canon(ns, link)
         except OSError:
             out['ns'][ns] = '<none>'
     out['fds'] = {}
