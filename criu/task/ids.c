@@ -92,7 +92,34 @@ struct ns {
 static struct ns *known_ns;
 static size_t nr_ns, cap_ns;
 
-static int ns_ids(struct task *t)
+/*
+ * Namespaces are not restored, but for time and for the pid namespace that the root is the init of. A task in one of
+ * its own would find itself in criu's after a restore.
+ */
+static int check_ns(struct op *op, struct task *t, const char *name, ino_t ino)
+{
+	struct stat st;
+	char path[48];
+
+	if (!strcmp(name, "time"))
+		return 0;
+	if (t != op->root && !strcmp(name, "pid"))
+		snprintf(path, sizeof(path), "/proc/%d/ns/pid", op->root->pid);
+	else
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+	if (stat(path, &st)) {
+		pr_perror("Can't look at %s", path);
+		return -1;
+	}
+	if (st.st_ino == ino || (t == op->root && t->vpid == 1 && !strcmp(name, "pid")))
+		return 0;
+	pr_err("Task %d is in a %s namespace of its own: not supported (criu can be run in it: "
+	       "nsenter -t %d)",
+	       t->pid, name, t->pid);
+	return -1;
+}
+
+static int ns_ids(struct op *op, struct task *t)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
 		struct stat st;
@@ -106,6 +133,8 @@ static int ns_ids(struct task *t)
 			pr_perror("Can't look at /proc/%d/%s", t->pid, path);
 			return -1;
 		}
+		if (check_ns(op, t, namespaces[i].name, st.st_ino))
+			return -1;
 		for (k = 0; k < nr_ns && known_ns[k].ino != st.st_ino; k++)
 			;
 		if (k == nr_ns) {
@@ -138,7 +167,7 @@ int ids_dump(struct op *op)
 		      id_of(&files, KCMP_FILES, t->pid, &n_files, &t->ids->files_id) ||
 		      id_of(&fs, KCMP_FS, t->pid, &n_fs, &t->ids->fs_id) ||
 		      id_of(&sighand, KCMP_SIGHAND, t->pid, &n_sighand, &t->ids->sighand_id) ||
-		      ns_ids(t);
+		      ns_ids(op, t);
 		if (ret)
 			break;
 	}
