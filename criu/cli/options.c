@@ -254,8 +254,8 @@ const struct opt_def opt_table[] = {
 	FLAG("auto-dedup", 0, auto_dedup, C_DUMP | C_PRE_DUMP | C_RESTORE | C_SERVER, "punch pages out of older images as soon as they are replaced or restored"),
 	CALL("compress", 0, compress, C_LAZY, "lz4|zstd", parse_compress, "compress the pages on the wire", NOT("pages travel as they are")),
 	STR("report", 0, report, C_LAZY, "FILE.html", "write a page with a picture of the migration", NOT("not written yet")),
-	ROW("reconnect-timeout", 0, OPT_NUM, &opts.reconnect_timeout_s, C_LAZY, "SECONDS", "how long to try to reach the server again", NOT("a lost connection is final")),
-	FLAG("resume", 0, resume, C_LAZY, "go on with tasks that were stopped when their server was lost", NOT("a lost connection is final")),
+	ROW("reconnect-timeout", 0, OPT_NUM, &opts.reconnect_timeout_s, C_LAZY, "SECONDS", "how long to try to reach the server again (default: 600)", .min = 1, .max = 1000000),
+	FLAG("resume", 0, resume, C_LAZY, "go on with tasks that were stopped when their server was lost"),
 	STR("spill", 0, spill, C_DUMP, "DIR", "write the kept pages to disk while they are served", NOT("pages stay in memory")),
 
 	TITLE("Files and network"),

@@ -10,6 +10,7 @@
 #include "lazy/handover.h"
 #include "lazy/lazyd.h"
 #include "lazy/ready.h"
+#include "lazy/supervise.h"
 #include "stories.h"
 #include "util/dirs.h"
 #include "util/io.h"
@@ -45,6 +46,7 @@ void space_ended(struct lazyd *d, struct space *sp)
 		return;
 	pr_debug("task %d%s: %s", sp->pid, sp->child ? " (forked)" : "",
 		 sp->nr_left ? "its address space has ended" : "complete");
+	journal_end(d->j, sp->uffd);
 	unwatch(d, &sp->uffd);
 	d->nr_left -= sp->nr_left;
 	d->st.gone += sp->nr_left;
@@ -157,6 +159,7 @@ static int round_trip(struct lazyd *d, bool wait, bool bulk)
 	if (d->committed && !d->finished && restore_answer(d))
 		return -1;
 	ret = background(d, bulk);
+	d->j->nr_left = d->nr_left;
 	if (d->dead_spaces)
 		free_dead_spaces(d);
 	return ret < 0 ? -1 : ret || d->nr_faults;
@@ -171,17 +174,20 @@ static int loop(struct lazyd *d)
 	return more < 0 ? -1 : 0;
 }
 
-static int lazyd_init(struct lazyd *d)
+/* What all workers have in common: made before the first one, and before anybody is told that the daemon is ready. */
+static int lazyd_open(struct lazyd *d)
 {
 	*d = (struct lazyd){ .epoll = -1, .listener = -1, .restore = -1, .signals = -1 };
 	TAILQ_INIT(&d->objects);
 	d->st.start_ns = now_ns();
+	d->j = journal_new();
 	d->buf = aligned_alloc(PAGE_SIZE, SLICE);
 	d->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!d->buf || d->epoll < 0) {
+	if (!d->j || !d->buf || d->epoll < 0) {
 		pr_perror("Can't start");
 		return -1;
 	}
+	d->j->epoll = d->epoll;
 	if (opts.page_server && remote_connect(d))
 		return -1;
 	d->listener = lazy_listen(dirs.work);
@@ -195,37 +201,61 @@ static int lazyd_init(struct lazyd *d)
 	return server_ready();
 }
 
-static void lazyd_end(struct lazyd *d)
+/* A worker that is not the first: closes what the dead one had open for itself, takes over what counts. */
+static int take_over(struct lazyd *d)
 {
-	struct object *obj;
+	close_safe(&d->j->epoll);
+	close_safe(&d->j->urgent);
+	close_safe(&d->j->bulk);
+	d->remote = NULL; /* main's copy of the first connection */
+	d->epoll = -1;
+	if (restore_take_over(d) || watch(d, d->signals, WATCH_SIGNALS, NULL))
+		return -1;
+	d->j->epoll = d->epoll;
+	if (opts.page_server && remote_connect(d))
+		return -1;
+	if (d->finished)
+		return d->remote ? remote_start(d) : 0;
+	if (!d->j->asked)
+		return 0;
+	/* the dead one may have told the source, or not: it answers again */
+	if (d->remote)
+		return remote_commit(d);
+	d->committed = true;
+	return 0;
+}
 
-	while ((obj = TAILQ_FIRST(&d->objects))) {
-		TAILQ_REMOVE(&d->objects, obj, link);
-		object_free(obj);
+static int work(struct lazyd *d, bool again)
+{
+	int ret = 0;
+
+	thread_takes_turns();
+	if (again)
+		ret = take_over(d);
+	d->j->connected = !ret;
+	if (!ret)
+		ret = loop(d);
+	if (opts.display_stats && !ret)
+		stats_print(d);
+	if (!ret)
+		return remote_close(d, false) ? WORKER_LOST : WORKER_DONE;
+	if (d->j->asked) { /* the tasks run, or may: the next worker tries again */
+		remote_drop(d);
+		return WORKER_LOST;
 	}
-	if (d->listener >= 0)
-		unlinkat(dirs.work, LAZY_SOCKET, 0);
-	close_safe(&d->listener);
-	close_safe(&d->restore);
-	close_safe(&d->signals);
-	close_safe(&d->epoll);
-	free(d->faults);
-	free(d->buf);
-	free(d->st.latency_ns);
+	remote_close(d, true);
+	return WORKER_FAILED;
 }
 
 int cmd_lazy_pages(void)
 {
 	struct lazyd d;
-	int ret = lazyd_init(&d);
+	int status;
 
-	thread_takes_turns();
-	if (!ret)
-		ret = loop(&d);
-	if (remote_close(&d, ret))
-		ret = -1;
-	if (opts.display_stats)
-		stats_print(&d);
-	lazyd_end(&d);
-	return ret ? 1 : 0;
+	if (opts.resume)
+		return supervise_resume();
+	status = lazyd_open(&d) ? 1 : supervise(&d, work);
+	if (d.listener >= 0)
+		unlinkat(dirs.work, LAZY_SOCKET, 0);
+	return status;
 }

@@ -35,7 +35,7 @@ static void gone(struct space *sp, uint64_t src, uint64_t nr_pages, void *arg)
 
 	d->nr_left -= nr_pages;
 	d->st.gone += nr_pages;
-	if (d->remote && page >= 0 && !somebody_lacks(sp->obj, page, nr_pages))
+	if (d->remote && d->epoll >= 0 && page >= 0 && !somebody_lacks(sp->obj, page, nr_pages))
 		remote_unwant(d, sp->obj, src, nr_pages);
 }
 
@@ -50,6 +50,8 @@ static int forked(struct lazyd *d, struct space *sp, int uffd)
 	pr_debug("task %d forked, its child lacks %" PRIu64 " pages", sp->pid, child->nr_left);
 	d->nr_spaces++;
 	d->nr_left += child->nr_left;
+	if (d->epoll < 0) /* a new worker learns what was: it watches afterwards */
+		return 0;
 	if (watch(d, uffd, WATCH_SPACE, child))
 		return -1;
 	if (!child->nr_left && d->finished)
@@ -57,7 +59,7 @@ static int forked(struct lazyd *d, struct space *sp, int uffd)
 	return 0;
 }
 
-static int changed(struct lazyd *d, struct space *sp, const struct uffd_msg *m)
+int mapping_changed(struct lazyd *d, struct space *sp, const struct uffd_msg *m)
 {
 	switch (m->event) {
 	case UFFD_EVENT_FORK:
@@ -98,14 +100,12 @@ static int queue_fault(struct lazyd *d, struct space *sp, uint64_t addr)
 
 int events_read(struct lazyd *d, struct space *sp)
 {
-	struct uffd_msg msgs[16];
-	int some = 0;
+	int uffd = sp->uffd, some = 0;
+	const struct uffd_msg *msgs;
+	ssize_t n;
 
-	for (;;) {
-		ssize_t n = read(sp->uffd, msgs, sizeof(msgs));
-
-		if (n < 0 && errno == EINTR)
-			continue;
+	do {
+		n = journal_read(d->j, uffd, &msgs);
 		if (n < 0 && errno == EAGAIN)
 			return some;
 		if (n <= 0) {
@@ -113,14 +113,13 @@ int events_read(struct lazyd *d, struct space *sp)
 			return -1;
 		}
 		some = 1;
-		for (unsigned i = 0; i < n / sizeof(*msgs); i++)
+		for (int i = 0; i < n; i++)
 			if (msgs[i].event == UFFD_EVENT_PAGEFAULT
 				    ? queue_fault(d, sp, msgs[i].arg.pagefault.address)
-				    : changed(d, sp, &msgs[i]))
+				    : mapping_changed(d, sp, &msgs[i]))
 				return -1;
-		if (n < (ssize_t)sizeof(msgs))
-			return some;
-	}
+	} while (n == JOURNAL_BATCH);
+	return some;
 }
 
 /* ---- faults ---- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -55,12 +56,15 @@ static int send_pid(int sock, int32_t pid)
 	return -1;
 }
 
-int lazy_send_task(int sock, pid_t pid, int uffd)
+int lazy_send_task(int sock, pid_t vpid, pid_t pid, int uffd)
 {
-	if (send_pid(sock, pid))
+	cleanup_close int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	int fds[] = { uffd, pidfd };
+
+	if (send_pid(sock, vpid))
 		return -1;
-	if (send_fd(sock, uffd, 0)) {
-		pr_perror("Can't hand the userfaultfd of task %d to lazy-pages", pid);
+	if (send_fds(sock, fds, pidfd < 0 ? 1 : 2)) {
+		pr_perror("Can't hand the userfaultfd of task %d to lazy-pages", vpid);
 		return -1;
 	}
 	return 0;

@@ -17,8 +17,11 @@ struct op;
 /* ---- restore ---- */
 /* Connects to the socket in op->work. The descriptor, or -1 logged (with how to start lazy-pages). */
 int lazy_connect(struct op *op);
-/* PID: in the image, the number of pagemap-PID.img. The daemon gets its own copy of UFFD. -1 logged. */
-int lazy_send_task(int sock, pid_t pid, int uffd);
+/*
+ * VPID: in the image, the number of pagemap-VPID.img. PID: as restore sees it. The daemon gets its own copy of UFFD, and a pidfd, so that it can stop the
+ * task when its pages cannot be had. -1 logged.
+ */
+int lazy_send_task(int sock, pid_t vpid, pid_t pid, int uffd);
 /* A zombie: nothing to fill. */
 int lazy_send_dead(int sock, pid_t pid);
 /* All tasks are built and about to run: waits until the daemon (and the source, where it takes part in the commit) agrees. -1 logged: they must not run. */

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lazy/journal.h"
 #include "lazy/space.h"
 
 /* What is watched with epoll. */
@@ -50,6 +51,7 @@ struct lazy_stats {
 
 struct remote;
 struct lazyd {
+	struct journal *j;
 	int epoll, listener, restore, signals;
 	TAILQ_HEAD(, object) objects;
 	unsigned nr_spaces;   /* with something left to fill, or before restore has finished */
@@ -84,9 +86,13 @@ void unwatch(struct lazyd *d, int *fd); /* closes it too */
 /* ---- restoring.c ---- */
 int restore_accept(struct lazyd *d);
 int restore_message(struct lazyd *d);
+/* A new worker: what the dead one knew. */
+int restore_take_over(struct lazyd *d);
 int restore_answer(struct lazyd *d); /* the source has agreed: restore may let the tasks run */
 
 /* ---- events.c ---- */
+/* What a message about changed mappings means. -1 logged. */
+int mapping_changed(struct lazyd *d, struct space *sp, const struct uffd_msg *m);
 /* Reads all messages of SP: changes of its mappings take effect, faults go to the queue. 1: something was read, 0: nothing, -1 logged */
 int events_read(struct lazyd *d, struct space *sp);
 /* Answers the queued faults, or asks for their pages. */
@@ -120,8 +126,10 @@ int remote_urgent(struct lazyd *d);
 int remote_bulk(struct lazyd *d);
 bool remote_has_bulk(const struct lazyd *d);
 bool remote_waiting(struct lazyd *d); /* answers to faults are under way */
-/* Everything is in place: tells the server. */
+/* Everything is in place, or nothing will be: tells the server. */
 int remote_close(struct lazyd *d, bool failed);
+/* The connection is of no use any more. */
+void remote_drop(struct lazyd *d);
 
 /* ---- stats.c ---- */
 void stats_latency(struct lazy_stats *st, uint64_t ns);

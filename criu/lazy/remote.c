@@ -126,6 +126,8 @@ int remote_connect(struct lazyd *d)
 		return -1;
 	}
 	d->remote = r;
+	d->j->urgent = r->urgent.c.fd;
+	d->j->bulk = r->bulk.fd;
 	return 0;
 }
 
@@ -430,4 +432,13 @@ int remote_close(struct lazyd *d, bool failed)
 	}
 	remote_free(r);
 	return ret;
+}
+
+void remote_drop(struct lazyd *d)
+{
+	if (d->remote)
+		remote_free(d->remote);
+	d->remote = NULL;
+	if (d->j)
+		d->j->urgent = d->j->bulk = -1;
 }

@@ -13,9 +13,12 @@
 #include "util/dirs.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "util/opts.h"
 #include "util/xmalloc.h"
 
 #define RESTORE_STALL_S 10
+#define LOWEST_ADDRESS	0x10000ULL
+#define HIGHEST_ADDRESS 0x7ffffffff000ULL
 
 static struct object *get_object(struct lazyd *d, uint64_t id)
 {
@@ -35,7 +38,7 @@ static struct object *get_object(struct lazyd *d, uint64_t id)
 			       id, id);
 		return NULL;
 	}
-	if (pm->has_lazy && !d->remote) {
+	if (pm->has_lazy && !opts.page_server) {
 		pr_err("Pages of task %" PRIu64
 		       " stayed on the host that was dumped: start lazy-pages with --page-server "
 		       "--address --port",
@@ -49,32 +52,137 @@ static struct object *get_object(struct lazyd *d, uint64_t id)
 	return obj;
 }
 
-static int take_task(struct lazyd *d, int32_t pid)
+/* The userfaultfd, and a pidfd where the other side is a restore of ours (else -1). */
+static int recv_task_fds(int sock, int fds[2])
 {
-	int uffd = recv_fd(d->restore, NULL);
-	struct object *obj;
-	struct space *sp;
+	char byte, ctl[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
+	};
+	struct cmsghdr *c;
+	ssize_t n;
 
-	if (uffd < 0) {
-		pr_perror("restore announced task %d, but its userfaultfd did not come", pid);
+	fds[0] = fds[1] = -1;
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	c = n == 1 ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(sizeof(int))) {
+		errno = n < 0 ? errno : EPROTO;
 		return -1;
 	}
-	if (!uffd_is_one(uffd)) {
-		pr_err("restore announced task %d, but what came is not a userfaultfd", pid);
-		close(uffd);
-		return -1;
-	}
-	set_nonblock(uffd, true);
-	obj = get_object(d, pid);
-	sp = obj ? space_new(obj, pid, uffd) : NULL;
-	if (!sp) {
-		close(uffd);
-		return -1;
-	}
+	memcpy(fds, CMSG_DATA(c), min(c->cmsg_len - CMSG_LEN(0), 2 * sizeof(int)));
+	return 0;
+}
+
+static struct space *add_task(struct lazyd *d, int32_t pid, int uffd)
+{
+	struct object *obj = get_object(d, pid);
+	struct space *sp = obj ? space_new(obj, pid, uffd) : NULL;
+
+	if (!sp)
+		return NULL;
 	d->nr_spaces++;
 	d->nr_left += sp->nr_left;
 	pr_info("task %d: %" PRIu64 " pages to fill", pid, sp->nr_left);
-	return watch(d, uffd, WATCH_SPACE, sp);
+	return sp;
+}
+
+static int take_task(struct lazyd *d, int32_t pid)
+{
+	struct space *sp;
+	int fds[2];
+
+	if (recv_task_fds(d->restore, fds)) {
+		pr_perror("restore announced task %d, but its userfaultfd did not come", pid);
+		return -1;
+	}
+	if (!uffd_is_one(fds[0])) {
+		pr_err("restore announced task %d, but what came is not a userfaultfd", pid);
+		close(fds[0]);
+		return -1;
+	}
+	set_nonblock(fds[0], true);
+	sp = add_task(d, pid, fds[0]);
+	if (!sp) {
+		close(fds[0]);
+		return -1;
+	}
+	journal_task(d->j, fds[0], pid, fds[1]);
+	return watch(d, fds[0], WATCH_SPACE, sp);
+}
+
+/* ---- what a dead worker left ---- */
+
+static struct space *space_by_fd(struct lazyd *d, int uffd)
+{
+	struct object *obj;
+	struct space *sp;
+
+	TAILQ_FOREACH (obj, &d->objects, link)
+		TAILQ_FOREACH (sp, &obj->spaces, link)
+			if (sp->uffd == uffd)
+				return sp;
+	return NULL;
+}
+
+static int replay(const struct journal_event *e, void *arg)
+{
+	struct lazyd *d = arg;
+	struct space *sp = e->kind == JOURNAL_TASK ? NULL : space_by_fd(d, e->uffd);
+
+	switch (e->kind) {
+	case JOURNAL_TASK:
+		return add_task(d, e->pid, e->uffd) ? 0 : -1;
+	case JOURNAL_END:
+		if (sp) {
+			d->nr_spaces--;
+			d->nr_left -= sp->nr_left;
+			sp->uffd = -1; /* closed, and perhaps something else by now */
+			space_free(sp);
+		}
+		return 0;
+	case JOURNAL_MESSAGE:
+		return sp ? mapping_changed(d, sp, e->msg) : 0;
+	}
+	return -1;
+}
+
+int restore_take_over(struct lazyd *d)
+{
+	struct object *obj;
+	struct space *sp;
+
+	if (journal_replay(d->j, replay, d))
+		return -1;
+	d->finished = d->j->finished;
+	d->committed = d->finished;
+	d->restore = d->j->restore;
+	pr_info("%" PRIu64 " pages of %u tasks may be missing", d->nr_left, d->nr_spaces);
+	d->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (d->epoll < 0) {
+		pr_perror("Can't make an epoll");
+		return -1;
+	}
+	TAILQ_FOREACH (obj, &d->objects, link)
+		TAILQ_FOREACH (sp, &obj->spaces, link) {
+			if (watch(d, sp->uffd, WATCH_SPACE, sp))
+				return -1;
+			/* whoever asked the dead one asks again */
+			uffd_wake(sp->uffd, LOWEST_ADDRESS, HIGHEST_ADDRESS - LOWEST_ADDRESS);
+		}
+	if (d->restore >= 0 && d->finished) {
+		uint32_t word = LAZY_FINISHED;
+
+		/* perhaps it has heard it already, and is gone */
+		send(d->restore, &word, sizeof(word), MSG_NOSIGNAL);
+		d->j->restore = -1;
+		close_safe(&d->restore);
+	}
+	if (d->restore >= 0)
+		return watch(d, d->restore, WATCH_RESTORE, NULL);
+	return d->finished ? 0 : watch(d, d->listener, WATCH_LISTENER, NULL);
 }
 
 /* What was complete before the tasks ran is let go now. */
@@ -89,17 +197,22 @@ static void end_complete_spaces(struct lazyd *d)
 				space_ended(d, sp);
 }
 
-/* The source has agreed: restore may let the tasks run. */
+/*
+ * The source has agreed: restore may let the tasks run. It is written down before restore hears it: a worker that dies in between is followed by one that says
+ * it again.
+ */
 int restore_answer(struct lazyd *d)
 {
 	uint32_t word = LAZY_FINISHED;
 
 	d->finished = true;
+	d->j->finished = true;
 	d->st.finished_ns = now_ns();
 	if (send(d->restore, &word, sizeof(word), MSG_NOSIGNAL) != sizeof(word)) {
 		pr_perror("restore went away when its tasks were about to run");
 		return -1;
 	}
+	d->j->restore = -1;
 	unwatch(d, &d->restore);
 	pr_info("restore is done: %" PRIu64 " pages to fill in %u tasks", d->nr_left, d->nr_spaces);
 	end_complete_spaces(d);
@@ -112,6 +225,7 @@ int restore_message(struct lazyd *d)
 	ssize_t n = recv(d->restore, &word, sizeof(word), MSG_WAITALL);
 
 	if (!n && TAILQ_EMPTY(&d->objects)) { /* only looked whether somebody is here */
+		d->j->restore = -1;
 		unwatch(d, &d->restore);
 		return watch(d, d->listener, WATCH_LISTENER, NULL);
 	}
@@ -121,6 +235,7 @@ int restore_message(struct lazyd *d)
 	}
 	if (word != LAZY_FINISHED)
 		return (int32_t)word < 0 ? 0 : take_task(d, word); /* negative: a zombie */
+	d->j->asked = true;
 	if (d->remote)
 		return remote_commit(d);
 	d->committed = true;
@@ -137,6 +252,7 @@ int restore_accept(struct lazyd *d)
 		return -1;
 	}
 	setsockopt(d->restore, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
+	d->j->restore = d->restore;
 	epoll_ctl(d->epoll, EPOLL_CTL_DEL, d->listener, NULL);
 	return watch(d, d->restore, WATCH_RESTORE, NULL);
 }

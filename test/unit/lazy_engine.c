@@ -129,6 +129,7 @@ static pid_t spawn(int (*run)(void *), void *arg)
 	return pid;
 }
 
+static int nothing(void *arg);
 static int run_frozen(void *arg)
 {
 	for (size_t i = 0; i < w.nr; i++)
@@ -248,6 +249,8 @@ static void map_memory(void)
 }
 
 /* Everything up to the moment at which a restored task runs. */
+static int (*server_main)(void *) = run_server;
+
 static void begin(enum mode mode, size_t nr_pages)
 {
 	struct op op = {};
@@ -270,7 +273,7 @@ static void begin(enum mode mode, size_t nr_pages)
 		assert_true(WIFSTOPPED(status));
 	}
 	if (mode != LOCAL)
-		w.server = spawn_ready(mode == PLAIN ? run_plain_server : run_server);
+		w.server = spawn_ready(mode == PLAIN ? run_plain_server : server_main);
 	w.daemon = spawn_ready(run_daemon);
 	w.uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	assert_true(w.uffd >= 0);
@@ -279,7 +282,7 @@ static void begin(enum mode mode, size_t nr_pages)
 	w.sock = lazy_connect(&op);
 	assert_true(w.sock >= 0);
 	assert_int_equal(lazy_send_dead(w.sock, 99), 0);
-	assert_int_equal(lazy_send_task(w.sock, VPID, w.uffd), 0);
+	assert_int_equal(lazy_send_task(w.sock, VPID, getpid(), w.uffd), 0);
 	close(w.uffd);
 }
 
@@ -375,12 +378,7 @@ static void untouched_is_there(void **state)
 		assert_int_equal(in[i] & 1, page_exists(i));
 		assert_true(right(BASE + i * PAGE_SIZE, i));
 	}
-	w.daemon = spawn(run_frozen, NULL); /* something for end() to wait for */
-	kill(w.daemon, SIGKILL);
-	waitpid(w.daemon, NULL, 0);
-	w.daemon = fork();
-	if (!w.daemon)
-		_exit(0);
+	w.daemon = spawn(nothing, NULL); /* something for end() to wait for */
 	end();
 }
 
@@ -427,6 +425,19 @@ static int child_after_fork(void *arg)
 			bad |= !right(at, i);
 	}
 	return bad;
+}
+
+static int child_after_fork_of_part(void *arg)
+{
+	for (size_t i = 0; i < 20000; i++)
+		if (!right(BASE + i * PAGE_SIZE, i))
+			return 1;
+	return 0;
+}
+
+static int nothing(void *arg)
+{
+	return 0;
 }
 
 static void forks(void **state)
@@ -533,7 +544,7 @@ static int ends_early(void *arg)
 
 	map_memory();
 	if (uffd_api(uffd, false) || uffd_register(uffd, (uintptr_t)BASE, w.nr * PAGE_SIZE) ||
-	    lazy_send_task(sock, VPID, uffd) || lazy_finish(sock))
+	    lazy_send_task(sock, VPID, getpid(), uffd) || lazy_finish(sock))
 		return 1;
 	close(uffd);
 	if (!right(BASE + 7 * PAGE_SIZE, 7))
@@ -557,7 +568,7 @@ static void exits(void **state)
 		if (w.mode == FROZEN)
 			w.mode = IMAGES;
 		if (w.mode != LOCAL)
-			w.server = spawn_ready(w.mode == PLAIN ? run_plain_server : run_server);
+			w.server = spawn_ready(w.mode == PLAIN ? run_plain_server : server_main);
 		w.daemon = spawn_ready(run_daemon);
 		task = spawn(ends_early, exec ? &w : NULL);
 		assert_int_equal(exit_status(task), 0);
@@ -573,6 +584,156 @@ static enum mode modes[] = { LOCAL, IMAGES, FROZEN, PLAIN };
 	{                                                          \
 #f " (plain)", f, NULL, NULL, &modes[PLAIN]        \
 	}
+
+/* ---- deaths ---- */
+
+/* The daemon's children: the guard leads a session of its own, the worker does not. */
+static pid_t child_of_daemon(bool guard)
+{
+	char path[64], *text, *p;
+	pid_t found = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", w.daemon, w.daemon);
+	text = read_file_at(AT_FDCWD, path, NULL);
+	for (p = text; p && *p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL) {
+		pid_t pid = atoi(p);
+
+		if (pid && (getsid(pid) == pid) == guard)
+			found = pid;
+	}
+	free(text);
+	return found;
+}
+
+static void kill_now(pid_t pid)
+{
+	if (pid > 0)
+		kill(pid, SIGKILL);
+}
+
+/* Touches, discards, moves and forks while the worker is killed again and again. */
+static void worker_dies(void **state)
+{
+	char *to = BASE + (1ULL << 40);
+	pid_t child = 0;
+
+	begin(mode_of(state), 30000);
+	run();
+	for (size_t round = 0; round < 20; round++) {
+		for (size_t k = 0; k < 200; k++) {
+			size_t i = mix(round * 1000 + k) % 20000;
+
+			assert_true(right(BASE + i * PAGE_SIZE, i));
+		}
+		kill_now(child_of_daemon(false));
+		/* of the last third: one part is discarded, one moves away */
+		assert_int_equal(madvise(BASE + (20000 + round * 100) * PAGE_SIZE, 50 * PAGE_SIZE,
+					 MADV_DONTNEED),
+				 0);
+		assert_ptr_equal(mremap(BASE + (25000 + round * 100) * PAGE_SIZE, 50 * PAGE_SIZE,
+					50 * PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+					to + round * 50 * PAGE_SIZE),
+				 to + round * 50 * PAGE_SIZE);
+		if (round == 10) {
+			child = spawn(child_after_fork_of_part, NULL);
+			kill_now(child_of_daemon(false));
+		}
+	}
+	for (size_t i = 0; i < 20000; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	for (size_t i = 0; i < 2000; i++)
+		assert_true(i % 100 < 50 ? zeros(BASE + (20000 + i) * PAGE_SIZE)
+					 : right(BASE + (20000 + i) * PAGE_SIZE, 20000 + i));
+	for (size_t i = 0; i < 1000; i++)
+		assert_true(right(to + i * PAGE_SIZE, 25000 + i / 50 * 100 + i % 50));
+	assert_int_equal(exit_status(child), 0);
+	munmap(to, 1000 * PAGE_SIZE);
+	end();
+}
+
+/* Whoever takes the place of the process that was started: it ends when all is done. */
+static void wait_for_end(pid_t pid)
+{
+	for (int i = 0; i < 600 && !kill(pid, 0); i++)
+		usleep(100000);
+	assert_int_equal(kill(pid, 0), -1);
+}
+
+static void main_dies(void **state)
+{
+	pid_t guard;
+
+	begin(mode_of(state), 30000);
+	run();
+	assert_true(right(BASE, 0));
+	guard = child_of_daemon(true);
+	assert_true(guard > 0);
+	kill_now(w.daemon);
+	for (size_t k = 0; k < 5000; k++) {
+		size_t i = mix(k) % w.nr;
+
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	}
+	assert_int_equal(exit_status(w.daemon), 128 + SIGKILL);
+	w.daemon = spawn(nothing, NULL);
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	wait_for_end(guard);
+	end();
+}
+
+static void main_and_worker_die(void **state)
+{
+	pid_t guard;
+
+	begin(mode_of(state), 30000);
+	run();
+	guard = child_of_daemon(true);
+	kill_now(w.daemon);
+	kill_now(child_of_daemon(false));
+	assert_int_equal(exit_status(w.daemon), 128 + SIGKILL);
+	w.daemon = spawn(nothing, NULL);
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	wait_for_end(guard);
+	end();
+}
+
+/* Starts the server three times on the same port, and kills it twice. */
+static int keep_server(void *arg)
+{
+	int *ready = arg;
+
+	w.server = spawn(run_server, ready);
+	for (int i = 0; i < 2; i++) {
+		usleep(30000);
+		kill_now(w.server);
+		exit_status(w.server);
+		usleep(100000);
+		*ready = -1;
+		w.server = spawn(run_server, ready);
+	}
+	return exit_status(w.server);
+}
+
+/* The server of images dies and is started again: the daemon comes back to it, the task only waits. */
+static void server_dies(void **state)
+{
+	server_main = keep_server;
+	begin(IMAGES, 100000);
+	server_main = run_server;
+	run();
+	for (size_t k = 0; k < 3000; k++) {
+		size_t i = mix(k) % w.nr;
+
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+		if (k % 30 == 0)
+			usleep(1000);
+	}
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	end();
+}
 
 /*
  * lazy_engine bench MODE MIB PATTERN: what the engine takes for it, without dump and restore around it. PATTERN: none, seq, rand, or
@@ -670,6 +831,12 @@ int main(int argc, char **argv)
 		each_mode(discards),
 		each_mode(moves),
 		each_mode(unmaps),
+		{ "worker_dies (local)", worker_dies, NULL, NULL, &modes[LOCAL] },
+		{ "worker_dies (images)", worker_dies, NULL, NULL, &modes[IMAGES] },
+		{ "worker_dies (frozen)", worker_dies, NULL, NULL, &modes[FROZEN] },
+		{ "main_dies (frozen)", main_dies, NULL, NULL, &modes[FROZEN] },
+		{ "main_and_worker_die (frozen)", main_and_worker_die, NULL, NULL, &modes[FROZEN] },
+		{ "server_dies (images)", server_dies, NULL, NULL, &modes[IMAGES] },
 		each_mode(exits),
 	};
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a new worker must know when the one before it has died at any instant (supervise.h): in memory that all processes of the
+ * daemon share, and written so that it is right whenever the writer stops.
+ *
+ * The journal has every task that restore handed over, every space that came to its end, and every message about changed mappings: they are read(2) from the
+ * userfaultfd right into it, so that there is no moment at which a message has left the kernel and is not here. Faults are not kept: who waits is woken, and
+ * faults again. Nor is which pages are in place: the kernel knows (EEXIST).
+ */
+#ifndef CRIU_LAZY_JOURNAL_H
+#define CRIU_LAZY_JOURNAL_H
+
+#include <linux/userfaultfd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define JOURNAL_BATCH 16 /* messages read at once */
+
+struct journal {
+	pid_t main, guard, worker;
+	int result;	/* of the worker, WORKER_* */
+	bool over;	/* the daemon is ending: nobody starts anybody */
+	bool asked;	/* restore said that it is done: the source may have been told */
+	bool finished;	/* and was answered: the tasks run */
+	bool full;	/* more happened than fits: a new worker could not know what */
+	bool connected; /* the worker has reached the server */
+	int epoll, restore, urgent, bulk; /* the worker's descriptors, for the next one to close */
+	uint64_t nr_left;		  /* pages, for messages */
+	size_t used;			  /* bytes of LOG */
+	char log[];
+};
+
+/* NULL: logged. */
+struct journal *journal_new(void);
+void journal_task(struct journal *j, int uffd, pid_t pid, int pidfd);
+void journal_end(struct journal *j, int uffd); /* before it is closed */
+/*
+ * Reads from UFFD. As read(2), in messages: *MSGS points at them until the next call.
+ */
+ssize_t journal_read(struct journal *j, int uffd, const struct uffd_msg **msgs);
+
+/* What happened, in order. */
+struct journal_event {
+	enum journal_kind { JOURNAL_TASK = 1, JOURNAL_END, JOURNAL_MESSAGE } kind;
+	int uffd;
+	pid_t pid; /* TASK */
+	int pidfd; /* TASK; -1 */
+	const struct uffd_msg *msg;
+};
+/* Calls FN for each event until it returns other than 0, which is returned. */
+int journal_replay(struct journal *j, int (*fn)(const struct journal_event *e, void *arg),
+		   void *arg);
+
+#endif

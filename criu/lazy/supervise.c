@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lazy/supervise.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lazy/handover.h"
+#include "op.h"
+#include "util/dirs.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/opts.h"
+#include "util/xmalloc.h"
+
+#define DEFAULT_TIMEOUT_S 600
+#define FIRST_PAUSE_MS	  50
+#define LONGEST_PAUSE_MS  2000
+
+struct supervisor {
+	struct lazyd *d;
+	struct journal *j;
+	int (*work)(struct lazyd *d, bool again);
+	int worker, guard;	/* pidfds; -1: not running */
+	bool again;		/* a worker has run before */
+	unsigned failures;	/* in a row */
+	uint64_t lost_since_us; /* 0: not lost */
+	bool stopped;		/* the tasks are, until --resume */
+};
+
+static int pidfd_of(pid_t pid)
+{
+	return syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* fork(2), but with one table of descriptors for both. */
+static pid_t fork_sharing_files(void)
+{
+	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static int keep_watch(struct supervisor *s);
+
+static int start_guard(struct supervisor *s)
+{
+	pid_t pid = fork_sharing_files();
+	struct pollfd p = { .events = POLLIN };
+
+	if (pid) {
+		s->j->guard = pid;
+		close_safe(&s->guard);
+		s->guard = pid < 0 ? -1 : pidfd_of(pid);
+		if (s->guard < 0)
+			pr_perror("Can't start a guard");
+		return s->guard < 0 ? -1 : 0;
+	}
+	setsid(); /* what ends main's terminal or session need not end it */
+	p.fd = pidfd_of(s->j->main);
+	while (p.fd >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	if (s->j->over)
+		_exit(0);
+	close_safe(&p.fd);
+	pr_warn("lazy-pages (%d) was killed: its guard takes its place", s->j->main);
+	s->j->main = getpid();
+	s->again = true;
+	/* these belong to the dead one, but the table is common: they are open, and the worker goes on */
+	s->guard = -1;
+	s->worker = pidfd_of(s->j->worker);
+	_exit(keep_watch(s));
+}
+
+static int start_worker(struct supervisor *s)
+{
+	struct journal *j = s->j;
+	pid_t pid;
+
+	j->result = WORKER_DIED;
+	j->connected = false;
+	close_safe(&s->worker);
+	pid = fork_sharing_files();
+	if (!pid) {
+		j->worker = getpid();
+		j->result = s->work(s->d, s->again);
+		_exit(j->result);
+	}
+	if (pid > 0) {
+		j->worker = pid;
+		s->worker = pidfd_of(pid);
+	}
+	s->again = true;
+	if (pid > 0 && s->worker >= 0)
+		return 0;
+	pr_perror("Can't start a worker");
+	return -1;
+}
+
+/* ---- giving up, and going on ---- */
+
+struct signal_tasks {
+	int signo;
+	unsigned nr, nr_alive;
+	bool forks;
+};
+
+static int signal_one(const struct journal_event *e, void *arg)
+{
+	struct signal_tasks *st = arg;
+
+	if (e->kind == JOURNAL_MESSAGE)
+		st->forks |= e->msg->event == UFFD_EVENT_FORK;
+	if (e->kind != JOURNAL_TASK)
+		return 0;
+	st->nr++;
+	if (e->pidfd < 0) /* a restore that does not tell */
+		st->nr_alive++;
+	else if (!syscall(SYS_pidfd_send_signal, e->pidfd, st->signo, NULL, 0))
+		st->nr_alive++;
+	return 0;
+}
+
+/* Do tasks live that lack pages? */
+static bool tasks_live(struct supervisor *s)
+{
+	struct signal_tasks st = { .signo = 0 };
+
+	journal_replay(s->j, signal_one, &st);
+	return st.nr_alive || st.forks;
+}
+
+static void give_up(struct supervisor *s)
+{
+	struct signal_tasks st = { .signo = SIGSTOP };
+
+	journal_replay(s->j, signal_one, &st);
+	s->stopped = true;
+	pr_err("%" PRIu64
+	       " pages of %u tasks are missing, and cannot be had: the tasks are stopped."
+	       " \"criu lazy-pages --resume\" with the same -W (or -D), and --address and --port"
+	       " where the server is now, lets them go on",
+	       s->j->nr_left, st.nr);
+}
+
+struct resume {
+	uint32_t magic;
+	int32_t port;
+	char address[256];
+};
+
+static int take_resume(struct supervisor *s)
+{
+	cleanup_close int sock = accept4(s->d->listener, NULL, NULL, SOCK_CLOEXEC);
+	struct signal_tasks st = { .signo = SIGCONT };
+	struct resume r;
+
+	if (sock < 0 || recv(sock, &r, sizeof(r), MSG_WAITALL) != sizeof(r) ||
+	    r.magic != LAZY_RESUME)
+		return 0;
+	r.address[sizeof(r.address) - 1] = 0;
+	if (r.address[0])
+		opts.address = xstrdup(r.address);
+	if (r.port)
+		opts.port = r.port;
+	pr_info("asked to go on, with %s port %d", opts.address ?: "local images", opts.port);
+	s->stopped = false;
+	s->failures = 0;
+	s->lost_since_us = now_us();
+	/* who faults before the server answers waits, as always */
+	journal_replay(s->j, signal_one, &st);
+	return write_full(sock, "", 1);
+}
+
+int supervise_resume(void)
+{
+	struct op op = { .work = dirs.work };
+	cleanup_close int sock = lazy_connect(&op);
+	struct resume r = { .magic = LAZY_RESUME, .port = opts.address ? opts.port : 0 };
+	char byte;
+
+	if (sock < 0)
+		return 1;
+	if (opts.address)
+		snprintf(r.address, sizeof(r.address), "%s", opts.address);
+	if (!write_full(sock, &r, sizeof(r)) && read_full(sock, &byte, 1) == 1)
+		return 0;
+	pr_err("lazy-pages did not take the message: see its log");
+	return 1;
+}
+
+/* ---- the watch ---- */
+
+/* The worker has ended. 1: another shall be started; or 0: the daemon is done, or -1: it failed */
+static int worker_ended(struct supervisor *s)
+{
+	struct journal *j = s->j;
+	uint64_t now = now_us();
+
+	close_safe(&s->worker);
+	if (j->result == WORKER_DONE)
+		return 0;
+	if (j->result == WORKER_FAILED && !j->asked)
+		return -1;
+	if (j->result == WORKER_DIED)
+		pr_warn("The worker (%d) was killed: another goes on", j->worker);
+	if (j->connected || !s->lost_since_us) {
+		s->lost_since_us = now;
+		s->failures = 0;
+	}
+	s->failures++;
+	return 1;
+}
+
+static unsigned pause_ms(const struct supervisor *s)
+{
+	if (!s->failures || (s->failures == 1 && s->j->result == WORKER_DIED))
+		return 0;
+	return min(FIRST_PAUSE_MS << min(s->failures, 10U), LONGEST_PAUSE_MS);
+}
+
+/* Another worker, after a pause that grows; or, when it has been tried for long enough, none. 0; -1: there is nobody left to care for */
+static int next_worker(struct supervisor *s)
+{
+	unsigned timeout_s = opts.reconnect_timeout_s ?: DEFAULT_TIMEOUT_S;
+
+	if (s->again && !tasks_live(s) && s->j->asked) {
+		pr_err("The tasks have ended");
+		return -1;
+	}
+	if (s->j->full ||
+	    (s->lost_since_us && now_us() - s->lost_since_us > timeout_s * 1000000UL)) {
+		give_up(s);
+		return 0;
+	}
+	usleep(pause_ms(s) * 1000);
+	if (start_worker(s))
+		s->failures++;
+	return 0;
+}
+
+static void forward_signal(struct supervisor *s)
+{
+	struct signalfd_siginfo si;
+
+	if (read(s->d->signals, &si, sizeof(si)) != sizeof(si))
+		return;
+	if (s->stopped)
+		pr_warn("%s: not ending, since the tasks would go wrong when they go on. Kill them"
+			" first",
+			strsignal(si.ssi_signo));
+	else if (s->worker >= 0)
+		syscall(SYS_pidfd_send_signal, s->worker, si.ssi_signo, NULL, 0);
+}
+
+/* Waits for something. 0, or the end: 1 done, -1 failed */
+static int wait_for_events(struct supervisor *s)
+{
+	struct pollfd p[] = {
+		{ .fd = s->worker, .events = POLLIN },
+		{ .fd = s->guard, .events = POLLIN },
+		{ .fd = s->d->signals, .events = POLLIN },
+		{ .fd = s->stopped ? s->d->listener : -1, .events = POLLIN },
+	};
+	int ret;
+
+	if (poll(p, ARRAY_SIZE(p), s->stopped ? 1000 : -1) < 0 && errno != EINTR) {
+		pr_perror("poll");
+		return -1;
+	}
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	if (s->worker >= 0 && p[0].revents) {
+		ret = worker_ended(s);
+		if (ret <= 0)
+			return ret ? -1 : 1;
+	}
+	if (s->guard >= 0 && p[1].revents)
+		close_safe(&s->guard);
+	if (p[2].revents)
+		forward_signal(s);
+	if (p[3].revents)
+		take_resume(s);
+	return s->stopped && !tasks_live(s) ? -1 : 0;
+}
+
+static int keep_watch(struct supervisor *s)
+{
+	int ret = 0;
+
+	while (!ret) {
+		if (s->guard < 0)
+			start_guard(s); /* without one it goes on, less safely */
+		if (s->worker < 0 && !s->stopped && next_worker(s))
+			ret = -1;
+		else
+			ret = wait_for_events(s);
+	}
+	s->j->over = true;
+	if (s->guard >= 0) {
+		syscall(SYS_pidfd_send_signal, s->guard, SIGKILL, NULL, 0);
+		waitpid(s->j->guard, NULL, 0);
+	}
+	return ret < 0 ? 1 : 0;
+}
+
+int supervise(struct lazyd *d, int (*work)(struct lazyd *d, bool again))
+{
+	struct supervisor s = { .d = d, .j = d->j, .work = work, .worker = -1, .guard = -1 };
+
+	s.j->main = getpid();
+	return keep_watch(&s);
+}
