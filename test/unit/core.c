@@ -118,6 +118,7 @@ static void body(void)
 	sigset_t set;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* no child outlives a failed test */
+	sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL); /* a sanitizer has one */
 	sigaddset(&sa.sa_mask, SIGHUP);
 	sigaction(SIGUSR1, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
