@@ -190,8 +190,10 @@ void puppet_hide_eintr(pid_t tid)
 	struct arch_regs regs;
 	uint64_t mask;
 
-	if (!arch_get_regs(tid, &regs) && !trace_get_sigmask(tid, &mask) &&
-	    hide_eintr(tid, &regs, mask))
+	/* not ours, or gone: nothing to hide, and no error */
+	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(mask), &mask))
+		return;
+	if (!arch_get_regs(tid, &regs) && hide_eintr(tid, &regs, mask))
 		arch_set_regs(tid, &regs);
 }
 

@@ -92,26 +92,37 @@ struct ns {
 static struct ns *known_ns;
 static size_t nr_ns, cap_ns;
 
+/* Has the task the root directory that criu has? Then paths mean the same, also in a copy of the mount namespace (unshare -m). */
+static bool same_root(struct task *t)
+{
+	struct stat ours, theirs;
+
+	return !stat("/", &ours) && !fstatat(t->proc, "root", &theirs, 0) &&
+	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 /*
  * Namespaces are not restored, but for time and for the pid namespace that the root is the init of. A task in one of
  * its own would find itself in criu's after a restore.
  */
 static int check_ns(struct op *op, struct task *t, const char *name, ino_t ino)
 {
+	bool pid = !strcmp(name, "pid"), mnt = !strcmp(name, "mnt");
 	struct stat st;
 	char path[48];
 
 	if (!strcmp(name, "time"))
 		return 0;
-	if (t != op->root && !strcmp(name, "pid"))
-		snprintf(path, sizeof(path), "/proc/%d/ns/pid", op->root->pid);
+	if (t != op->root && (pid || mnt))
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", op->root->pid, name);
 	else
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
 	if (stat(path, &st)) {
 		pr_perror("Can't look at %s", path);
 		return -1;
 	}
-	if (st.st_ino == ino || (t == op->root && t->vpid == 1 && !strcmp(name, "pid")))
+	if (st.st_ino == ino || (t == op->root && pid && t->vpid == 1) ||
+	    (t == op->root && mnt && same_root(t)))
 		return 0;
 	pr_err("Task %d is in a %s namespace of its own: not supported (criu can be run in it: "
 	       "nsenter -t %d)",
