@@ -436,18 +436,13 @@ int freeze_tree(struct op *op, pid_t pid)
 		return -1;
 	do {
 		if (freeze_round(op, &nr_new))
-			goto thaw;
+			return -1;
 	} while (nr_new);
 	if (op->root->state == TASK_DEAD) {
 		pr_err("Process %d has exited already", pid);
-		goto thaw;
+		return -1;
 	}
-	if (translate_pids(op))
-		goto thaw;
-	return 0;
-thaw:
-	thaw_tree(op, false);
-	return -1;
+	return translate_pids(op);
 }
 
 void thaw_tree(struct op *op, bool stop)

@@ -12,7 +12,7 @@
 
 /*
  * Freezes the tree under PID and fills op->tasks: pids, threads, states, sessions, stop signals, exit codes.
- * -1: logged, everything is thawed again.
+ * -1: logged; what was stopped so far is in op->tasks, for thaw_tree().
  */
 int freeze_tree(struct op *op, pid_t pid);
 /* Lets all threads go on. Tasks that were in a job control stop stay in it. STOP: leave every task stopped (SIGSTOP). */
