@@ -134,11 +134,15 @@ static bool everything_done(struct lazyd *d)
 /* A part of what nobody waits for. 1: there may be more, 0: not now, -1 logged */
 static int background(struct lazyd *d, bool bulk)
 {
+	int here, there;
+
 	if (!d->finished)
 		return 0;
-	if (!d->remote)
-		return local_background(d);
-	return bulk ? remote_bulk(d) : 0;
+	here = local_background(d);
+	if (here < 0 || !d->remote || !bulk)
+		return here;
+	there = remote_bulk(d);
+	return there < 0 ? -1 : here | there;
 }
 
 /* 1: there is more to do at once, 0: wait for something, -1 logged */

@@ -199,7 +199,7 @@ static int answer(struct lazyd *d, struct fault *f)
 	}
 	left = min(left, len / PAGE_SIZE);
 	nr = widen(sp, f->addr, space_stretch(sp, page, page + left, true));
-	if (!d->remote) {
+	if (!d->remote || object_here(sp->obj, page, &left)) {
 		if (local_fault(d, sp->obj, src, nr))
 			return -1;
 		stats_latency(&d->st, now_ns() - f->at_ns);

@@ -64,6 +64,7 @@ struct lazyd {
 	struct remote *remote; /* NULL: local images */
 	struct object *cursor; /* local: where the background goes on */
 	uint64_t cursor_page;
+	bool here_done; /* nothing is missing any more of what is in images on this host */
 	char *buf,
 		*bulk_buf; /* SLICE bytes for the main thread, PS_BATCH pages for the bulk thread */
 	struct lazy_stats st;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Pages from images on this host. */
+/* Pages from images on this host: all of them, or beside a server those that did not change since a parent. */
 #include "lazy/lazyd.h"
 #include "mem/source.h"
 #include "util/xmalloc.h"
@@ -24,7 +24,7 @@ int local_fault(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_p
 }
 
 /* The first page at or after PAGE that some space of OBJ lacks; *NR: how many of them follow each other. */
-static uint64_t next_missing(struct object *obj, uint64_t page, uint64_t *nr)
+static uint64_t next_lacking(struct object *obj, uint64_t page, uint64_t *nr)
 {
 	uint64_t best = obj->nr_pages;
 	struct space *sp;
@@ -41,6 +41,18 @@ static uint64_t next_missing(struct object *obj, uint64_t page, uint64_t *nr)
 	return best;
 }
 
+/* The same of what is here: with a server that are the pages in parent images. */
+static uint64_t next_missing(struct lazyd *d, struct object *obj, uint64_t page, uint64_t *nr)
+{
+	uint64_t left = 0;
+
+	for (;; page += left) {
+		page = next_lacking(obj, page, nr);
+		if (!*nr || !d->remote || object_here(obj, page, &left))
+			return page;
+	}
+}
+
 /* Moves the cursor to the next slice to bring: *SRC, *NR. False: nothing is missing. */
 static bool next_slice(struct lazyd *d, uint64_t *src, uint64_t *nr)
 {
@@ -50,10 +62,10 @@ static bool next_slice(struct lazyd *d, uint64_t *src, uint64_t *nr)
 	d->cursor = start;
 	if (!start)
 		return false;
-	d->cursor_page = next_missing(start, d->cursor_page, nr);
+	d->cursor_page = next_missing(d, start, d->cursor_page, nr);
 	while (!*nr) {
 		d->cursor = TAILQ_NEXT(d->cursor, link) ?: TAILQ_FIRST(&d->objects);
-		d->cursor_page = next_missing(d->cursor, 0, nr);
+		d->cursor_page = next_missing(d, d->cursor, 0, nr);
 		if (d->cursor == start)
 			break;
 	}
@@ -69,8 +81,11 @@ int local_background(struct lazyd *d)
 {
 	uint64_t nr = 0, src;
 
-	if (!next_slice(d, &src, &nr))
+	/* what is in place stays so: a child that is forked meanwhile has it too */
+	if (d->here_done || !next_slice(d, &src, &nr)) {
+		d->here_done = true;
 		return 0;
+	}
 	if (fetch(d->cursor, src, nr, d->buf))
 		return -1;
 	d->st.bytes += nr * PAGE_SIZE;

@@ -200,7 +200,8 @@ int remote_commit(struct lazyd *d)
 static int want_object(struct remote *r, struct object *obj)
 {
 	for (size_t i = 0; i < obj->nr_runs; i++)
-		if (bulk_send(r, PS_WANT, obj, obj->runs[i].start, obj->runs[i].nr_pages))
+		if (!obj->runs[i].here &&
+		    bulk_send(r, PS_WANT, obj, obj->runs[i].start, obj->runs[i].nr_pages))
 			return -1;
 	return 0;
 }
@@ -224,7 +225,7 @@ int remote_start(struct lazyd *d)
 /* ---- the background of the plain protocol ---- */
 
 /* A page that some space has neither got nor asked for. */
-static uint64_t next_unasked(struct object *obj, uint64_t page, uint64_t *nr)
+static uint64_t next_lacking(struct object *obj, uint64_t page, uint64_t *nr)
 {
 	uint64_t best = obj->nr_pages;
 	struct space *sp;
@@ -239,6 +240,18 @@ static uint64_t next_unasked(struct object *obj, uint64_t page, uint64_t *nr)
 		}
 	}
 	return best;
+}
+
+/* The same, without those in parent images. */
+static uint64_t next_unasked(struct object *obj, uint64_t page, uint64_t *nr)
+{
+	uint64_t left = 0;
+
+	for (;; page += left) {
+		page = next_lacking(obj, page, nr);
+		if (!*nr || !object_here(obj, page, &left))
+			return page;
+	}
 }
 
 static bool background_next(struct lazyd *d, uint64_t *src, uint64_t *nr)

@@ -33,7 +33,7 @@ RB_GENERATE_INTERNAL(src_tree, region, by_src, cmp_src, TREE_FN)
 
 static bool run_is_lazy(const struct page_run *r)
 {
-	return (r->flags & PE_LAZY) && !(r->flags & PE_PARENT);
+	return r->flags & (PE_LAZY | PE_PARENT);
 }
 
 struct object *object_new(uint64_t id, struct pagemap *pm)
@@ -58,7 +58,9 @@ struct object *object_new(uint64_t id, struct pagemap *pm)
 		}
 		obj->runs[obj->nr_runs++] = (struct lazy_run){ .start = pm->runs[i].start,
 							       .nr_pages = pm->runs[i].nr_pages,
-							       .first = obj->nr_pages };
+							       .first = obj->nr_pages,
+							       .here = pm->runs[i].flags &
+								       PE_PARENT };
 		obj->nr_pages += pm->runs[i].nr_pages;
 	}
 	return obj;
@@ -124,6 +126,14 @@ uint64_t object_src(const struct object *obj, uint64_t page, uint64_t *left)
 
 	*left = r->first + r->nr_pages - page;
 	return r->start + (page - r->first) * PAGE_SIZE;
+}
+
+bool object_here(const struct object *obj, uint64_t page, uint64_t *left)
+{
+	const struct lazy_run *r = run_of(obj, page);
+
+	*left = r->first + r->nr_pages - page;
+	return r->here;
 }
 
 /* ---- regions ---- */

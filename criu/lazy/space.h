@@ -25,6 +25,7 @@ struct space;
 struct lazy_run {
 	uint64_t start, nr_pages; /* source address in bytes */
 	uint64_t first;		  /* number of its first page */
+	bool here;		  /* in a parent's images, which are at hand: no server is asked */
 };
 
 struct object {
@@ -72,7 +73,9 @@ struct space {
 };
 
 /*
- * The lazy pages of PM (which the object takes over, also on failure): runs with PE_LAZY whose bytes are in this directory's own pages file or on the source.
+ * The pages of PM (which the object takes over, also on failure) that restore leaves to us: runs with PE_LAZY, whose bytes are in this
+ * directory's own pages file or on the source, and those in parent images. These may lie in areas that restore filled itself:
+ * what has no place is let go.
  * NULL: out of memory, logged.
  */
 struct object *object_new(uint64_t id, struct pagemap *pm);
@@ -102,6 +105,8 @@ int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len);
 
 /* Source address of page number PAGE; *LEFT: pages from it to the end of its run. */
 uint64_t object_src(const struct object *obj, uint64_t page, uint64_t *left);
+/* Is it in a parent's images? *LEFT as above. */
+bool object_here(const struct object *obj, uint64_t page, uint64_t *left);
 
 enum page_state space_state(const struct space *sp, uint64_t page);
 /* Sets NR pages from PAGE; a DONE page stays DONE. Returns how many were not in that state before. */

@@ -122,7 +122,7 @@ static const char *parent_page(struct fill *f, uint64_t addr)
 		return NULL;
 	pagemap_extent(f->t->parent->pages, addr, addr + PAGE_SIZE, &ext);
 	/* what the parent has yet to get was not inherited */
-	if (ext.where != PAGES_FILE || (opts.lazy_pages && ext.lazy && !ext.parent))
+	if (ext.where != PAGES_FILE || (opts.lazy_pages && (ext.lazy || ext.parent)))
 		return NULL;
 	return mapped_page(f, ext.fd, ext.off);
 }
@@ -239,7 +239,8 @@ static int fill_vma(struct fill *f, const struct vma *v)
 			       f->t->vpid, at);
 			return -1;
 		}
-		if (ext.where != PAGES_HOLE && opts.lazy_pages && ext.lazy && !ext.parent &&
+		/* pages of parent images are left too: the daemon has them at hand, and copying them all would take its time */
+		if (ext.where != PAGES_HOLE && opts.lazy_pages && (ext.lazy || ext.parent) &&
 		    vma_lazy(v)) {
 			f->t->nr_lazy += ext.nr_pages;
 			/* the parent's eager pages hide that ours are missing */

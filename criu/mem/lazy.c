@@ -36,14 +36,14 @@ int mm_make_uffd(struct op *op, struct task *t)
 	return uffd_api(t->uffd, false);
 }
 
-/* Has the area pages in a lazy run of this directory's pagemap? */
+/* Has the area pages that the daemon brings: in a lazy run of this directory's pagemap, or in parent images? */
 static bool has_lazy(struct task *t, const struct vma *v)
 {
 	if (!vma_lazy(v) || !t->pages)
 		return false;
 	for (size_t i = pagemap_find(t->pages, v->e.start);
 	     i < t->pages->nr && t->pages->runs[i].start < v->e.end; i++)
-		if ((t->pages->runs[i].flags & PE_LAZY) && !(t->pages->runs[i].flags & PE_PARENT))
+		if (t->pages->runs[i].flags & (PE_LAZY | PE_PARENT))
 			return true;
 	return false;
 }
