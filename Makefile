@@ -4,7 +4,7 @@
 # make bench      figures beside the machine's own limits
 # make fuzz       every fuzz target for FUZZ_SECONDS (60)
 # make install    into PREFIX (default /usr/local), DESTDIR honoured
-# SAN=address,undefined builds with sanitizers into build-san/
+# SAN=address,undefined builds with sanitizers into build-san/bin/
 
 CC       ?= gcc
 PREFIX   ?= /usr/local
@@ -42,8 +42,8 @@ obj       = $(patsubst %.S,$(B)/%.o,$(patsubst %.c,$(B)/%.o,$(1)))
 CRIU_O   := $(call obj,$(CRIU_C) $(CRIU_S))
 CRIT_O   := $(call obj,$(CRIT_C) $(SHARED_C))
 
-OUT      := $(if $(SAN),$(B)/,criu/)
-CRIT     := $(if $(SAN),$(B)/crit,criu/crit/crit)
+OUT      := $(if $(SAN),$(B)/bin/,criu/)
+CRIT     := $(if $(SAN),$(B)/bin/crit,criu/crit/crit)
 all: $(OUT)criu $(CRIT)
 
 # protobuf-c objects as one archive: only what is used is linked
@@ -51,11 +51,13 @@ $(B)/libimages.a: $(PB_O)
 	@rm -f $@; ar rcs $@ $^
 
 $(OUT)criu: $(CRIU_O) $(B)/libimages.a
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CRIU_O) $(B)/libimages.a $(LDLIBS)
 
 .PHONY: all check demo bench units fuzz fuzz-targets format format-check install clean
 # criu/crit/ is the folder of its sources, so the tool is built inside it
 $(CRIT): $(CRIT_O) $(B)/libimages.a
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CRIT_O) $(B)/libimages.a $(LDLIBS)
 
 $(B)/images/.stamp: $(PROTOS)

@@ -544,6 +544,7 @@ static int the_listener = -1;
 
 int lazy_server_listen(void)
 {
+	tls_forget();
 	if (tls_prepare(TLS_SERVER, dirs.images))
 		return -1;
 	if (opts.ps_socket >= 0)

@@ -20,6 +20,7 @@ int sink_connect(void)
 {
 	if (!opts.page_server || server.fd >= 0)
 		return 0;
+	tls_forget();
 	if (opts.ps_socket >= 0)
 		return conn_from_fd(&server, opts.ps_socket) || conn_secure(&server, TLS_CLIENT)
 			       ? -1

@@ -22,6 +22,8 @@ enum tls_role { TLS_CLIENT, TLS_SERVER };
 
 /* Connections are to be encrypted (--tls or --tls-psk). */
 bool tls_wanted(void);
+/* A new command begins (RPC: several in one process): certificates and keys are read again. No connection is open. */
+void tls_forget(void);
 /* Reads certificates and keys, once. DIRFD: where TLS_KEY_FILE is. -1 logged. */
 int tls_prepare(enum tls_role role, int dirfd);
 

@@ -234,6 +234,22 @@ static int prepare_psk(enum tls_role role, int dirfd)
 
 /* ---- both ---- */
 
+void tls_forget(void)
+{
+	for (int i = 0; i < 2; i++) {
+		if (x509[i])
+			gnutls_certificate_free_credentials(x509[i]);
+		x509[i] = NULL;
+	}
+	if (psk_client)
+		gnutls_psk_free_client_credentials(psk_client);
+	if (psk_server)
+		gnutls_psk_free_server_credentials(psk_server);
+	psk_client = NULL;
+	psk_server = NULL;
+	explicit_bzero(psk, sizeof(psk));
+}
+
 int tls_prepare(enum tls_role role, int dirfd)
 {
 	return opts.tls ? prepare_x509(role) : opts.tls_psk ? prepare_psk(role, dirfd) : 0;
