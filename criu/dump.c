@@ -54,8 +54,10 @@ static int step_options(struct op *op)
 
 static void undo_options(struct op *op)
 {
-	if (opts.lazy_pages)
+	if (opts.lazy_pages) {
 		tls_key_remove(op->images);
+		lazy_server_unlisten();
+	}
 	if (opts.page_server)
 		sink_disconnect(true);
 	files_free(op);

@@ -553,6 +553,11 @@ int lazy_server_listen(void)
 	return the_listener < 0 ? -1 : 0;
 }
 
+void lazy_server_unlisten(void)
+{
+	close_safe(&the_listener);
+}
+
 int serve_images(void)
 {
 	struct conn given = CONN_INIT;

@@ -31,6 +31,8 @@ struct lazy_outcome {
 
 /* Listens on --address and --port (or takes --ps-socket), before tasks are touched. -1 logged. */
 int lazy_server_listen(void);
+/* The dump failed before it served: the port is free again. */
+void lazy_server_unlisten(void);
 /*
  * Writes the --status-fd byte and serves until the destination has everything. 0: *OUT is complete. -1, logged: where
  * OUT->committed is false, the tasks are still the only copy, and are to be resumed.

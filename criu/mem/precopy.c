@@ -210,7 +210,7 @@ static int write_present(struct precopy *pc, const struct page_run *r)
 		if (!len)
 			return queue(pc, at, end - at);
 		if (copy_queued(pc) || sink_run(&pc->sink, at, len / PAGE_SIZE, r->flags) ||
-		    pipes_drain(pc->pipes, sink_fd(&pc->sink), len))
+		    pipes_drain(pc->pipes, &pc->sink, len))
 			return -1;
 		pc->op->stats.pages_written += len / PAGE_SIZE;
 		at += len;

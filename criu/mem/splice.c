@@ -194,12 +194,23 @@ uint64_t pipes_next(const struct page_pipes *pp, uint64_t addr, uint64_t max)
 	return s->addr == addr ? min(s->len, max) : 0;
 }
 
-int pipes_drain(struct page_pipes *pp, int fd, uint64_t len)
+/* Through a buffer, to be encrypted. As splice(2). */
+static ssize_t copy_some(int fd, struct page_sink *sink, uint64_t len)
+{
+	char buf[64 << 10];
+	ssize_t n = read(fd, buf, min(len, (uint64_t)sizeof(buf)));
+
+	return n > 0 && sink_write(sink, buf, n) ? -1 : n;
+}
+
+int pipes_drain(struct page_pipes *pp, struct page_sink *sink, uint64_t len)
 {
 	struct segment *s = &pp->segs[pp->at];
 
 	while (len) {
-		ssize_t n = splice(s->fd, NULL, fd, NULL, len, SPLICE_F_MOVE);
+		ssize_t n = sink_raw(sink)
+				    ? splice(s->fd, NULL, sink_fd(sink), NULL, len, SPLICE_F_MOVE)
+				    : copy_some(s->fd, sink, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -7,6 +7,7 @@
 #define CRIU_MEM_SPLICE_H
 
 #include "mem/pagemap.h"
+#include "mem/sink.h"
 #include "op.h"
 
 struct page_pipes;
@@ -19,8 +20,8 @@ struct page_pipes *pipes_fill(struct op *op, struct task *t, const struct page_r
 			      size_t nr);
 /* How many bytes from ADDR on, at most MAX, come next out of the pipes. 0: they are not there. PP may be NULL. */
 uint64_t pipes_next(const struct page_pipes *pp, uint64_t addr, uint64_t max);
-/* Moves the next LEN bytes to FD. -1 logged. */
-int pipes_drain(struct page_pipes *pp, int fd, uint64_t len);
+/* Moves the next LEN bytes to the sink. -1 logged. */
+int pipes_drain(struct page_pipes *pp, struct page_sink *sink, uint64_t len);
 void pipes_free(struct page_pipes *pp);
 
 #endif
