@@ -168,6 +168,19 @@ static bool hide_eintr(pid_t tid, struct arch_regs *regs, uint64_t blocked)
 	return true;
 }
 
+/* The stub ends with a SIGTRAP. One of the task's own that is pending, blocked, would come first and be lost. */
+static int refuse_pending_trap(pid_t tid, pid_t image_tid, uint64_t blocked)
+{
+	uint64_t trap = 1ULL << (SIGTRAP - 1);
+
+	if (!(blocked & trap) || !signal_waits(tid, ~trap))
+		return 0;
+	pr_err("Task %d has a pending SIGTRAP, the signal that criu itself works with in a task: "
+	       "not supported",
+	       image_tid);
+	return -1;
+}
+
 static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 {
 	struct puppet *p = xzalloc(sizeof(*p));
@@ -177,7 +190,9 @@ static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 	p->tid = tid;
 	p->image_tid = image_tid;
 	if (arch_get_regs(tid, &p->saved) || rseq_abort(tid, &p->saved) ||
-	    trace_get_sigmask(tid, &p->saved_sigmask) || trace_set_sigmask(tid, PUPPET_SIGMASK)) {
+	    trace_get_sigmask(tid, &p->saved_sigmask) ||
+	    refuse_pending_trap(tid, image_tid, p->saved_sigmask) ||
+	    trace_set_sigmask(tid, PUPPET_SIGMASK)) {
 		free(p);
 		return NULL;
 	}
