@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lazy/handover.h"
@@ -101,12 +102,16 @@ static int take_task(struct lazyd *d, int32_t pid)
 	if (!uffd_is_one(fds[0])) {
 		pr_err("restore announced task %d, but what came is not a userfaultfd", pid);
 		close(fds[0]);
+		close_safe(&fds[1]);
 		return -1;
 	}
+	if (fds[1] >= 0 && syscall(SYS_pidfd_send_signal, fds[1], 0, NULL, 0) && errno == EBADF)
+		close_safe(&fds[1]); /* not a pidfd */
 	set_nonblock(fds[0], true);
 	sp = add_task(d, pid, fds[0]);
 	if (!sp) {
 		close(fds[0]);
+		close_safe(&fds[1]);
 		return -1;
 	}
 	journal_task(d->j, fds[0], pid, fds[1]);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lazy/handover.h"
+#include "lazy/uffd.h"
 #include "op.h"
 #include "util/dirs.h"
 #include "util/io.h"
@@ -69,6 +70,10 @@ static int start_guard(struct supervisor *s)
 	if (s->j->over)
 		_exit(0);
 	close_safe(&p.fd);
+	if (!s->j->used) { /* no task depends on us yet: what was killed is to be gone */
+		kill(s->j->worker, SIGKILL);
+		_exit(1);
+	}
 	pr_warn("lazy-pages (%d) was killed: its guard takes its place", s->j->main);
 	s->j->main = getpid();
 	s->again = true;
@@ -105,48 +110,66 @@ static int start_worker(struct supervisor *s)
 
 /* ---- giving up, and going on ---- */
 
-struct signal_tasks {
-	int signo;
-	unsigned nr, nr_alive;
-	bool forks;
-};
-
 static int signal_one(const struct journal_event *e, void *arg)
 {
-	struct signal_tasks *st = arg;
-
-	if (e->kind == JOURNAL_MESSAGE)
-		st->forks |= e->msg->event == UFFD_EVENT_FORK;
-	if (e->kind != JOURNAL_TASK)
-		return 0;
-	st->nr++;
-	if (e->pidfd < 0) /* a restore that does not tell */
-		st->nr_alive++;
-	else if (!syscall(SYS_pidfd_send_signal, e->pidfd, st->signo, NULL, 0))
-		st->nr_alive++;
+	if (e->kind == JOURNAL_TASK && e->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, e->pidfd, *(int *)arg, NULL, 0);
 	return 0;
 }
 
-/* Do tasks live that lack pages? */
-static bool tasks_live(struct supervisor *s)
+static void signal_tasks(struct supervisor *s, int signo)
 {
-	struct signal_tasks st = { .signo = 0 };
+	journal_replay(s->j, signal_one, &signo);
+}
 
-	journal_replay(s->j, signal_one, &st);
-	return st.nr_alive || st.forks;
+struct open_uffds {
+	int *v;
+	size_t nr, cap;
+};
+
+static int follow_uffds(const struct journal_event *e, void *arg)
+{
+	struct open_uffds *o = arg;
+	int new = -1;
+
+	if (e->kind == JOURNAL_TASK)
+		new = e->uffd;
+	else if (e->kind == JOURNAL_MESSAGE && e->msg->event == UFFD_EVENT_FORK)
+		new = e->msg->arg.fork.ufd;
+	else if (e->kind == JOURNAL_END)
+		for (size_t i = 0; i < o->nr; i++)
+			if (o->v[i] == e->uffd)
+				o->v[i] = -1;
+	if (new < 0)
+		return 0;
+	if (xgrow(&o->v, &o->cap, o->nr, sizeof(*o->v)))
+		return -1;
+	o->v[o->nr++] = new;
+	return 0;
+}
+
+/* How many address spaces live that lack pages. */
+static unsigned live_spaces(struct supervisor *s)
+{
+	struct open_uffds o = {};
+	unsigned n = 0;
+
+	journal_replay(s->j, follow_uffds, &o);
+	for (size_t i = 0; i < o.nr; i++)
+		n += o.v[i] >= 0 && uffd_space_lives(o.v[i]);
+	free(o.v);
+	return n;
 }
 
 static void give_up(struct supervisor *s)
 {
-	struct signal_tasks st = { .signo = SIGSTOP };
-
-	journal_replay(s->j, signal_one, &st);
+	signal_tasks(s, SIGSTOP);
 	s->stopped = true;
 	pr_err("%" PRIu64
 	       " pages of %u tasks are missing, and cannot be had: the tasks are stopped."
 	       " \"criu lazy-pages --resume\" with the same -W (or -D), and --address and --port"
 	       " where the server is now, lets them go on",
-	       s->j->nr_left, st.nr);
+	       s->j->nr_left, live_spaces(s));
 }
 
 struct resume {
@@ -158,7 +181,6 @@ struct resume {
 static int take_resume(struct supervisor *s)
 {
 	cleanup_close int sock = accept4(s->d->listener, NULL, NULL, SOCK_CLOEXEC);
-	struct signal_tasks st = { .signo = SIGCONT };
 	struct resume r;
 
 	if (sock < 0 || recv(sock, &r, sizeof(r), MSG_WAITALL) != sizeof(r) ||
@@ -174,7 +196,7 @@ static int take_resume(struct supervisor *s)
 	s->failures = 0;
 	s->lost_since_us = now_us();
 	/* who faults before the server answers waits, as always */
-	journal_replay(s->j, signal_one, &st);
+	signal_tasks(s, SIGCONT);
 	return write_full(sock, "", 1);
 }
 
@@ -230,7 +252,7 @@ static int next_worker(struct supervisor *s)
 {
 	unsigned timeout_s = opts.reconnect_timeout_s ?: DEFAULT_TIMEOUT_S;
 
-	if (s->again && !tasks_live(s) && s->j->asked) {
+	if (s->again && s->j->asked && !live_spaces(s)) {
 		pr_err("The tasks have ended");
 		return -1;
 	}
@@ -287,7 +309,7 @@ static int wait_for_events(struct supervisor *s)
 		forward_signal(s);
 	if (p[3].revents)
 		take_resume(s);
-	return s->stopped && !tasks_live(s) ? -1 : 0;
+	return s->stopped && !live_spaces(s) ? -1 : 0;
 }
 
 static int keep_watch(struct supervisor *s)

@@ -72,6 +72,14 @@ void uffd_wake(int uffd, uint64_t start, uint64_t len)
 	ioctl(uffd, UFFDIO_WAKE, &r); /* fails where the range is gone: then nobody waits */
 }
 
+bool uffd_space_lives(int uffd)
+{
+	/* from nowhere, to where hardly anything is: it fails in any case, and how it fails tells */
+	struct uffdio_copy c = { .dst = 0x10000, .src = 0, .len = PAGE_SIZE };
+
+	return ioctl(uffd, UFFDIO_COPY, &c) && errno != ESRCH;
+}
+
 /* Copies or zeroes; the result in pages, or a negative errno. A part of it may have been done. */
 static int64_t fill_once(int uffd, uint64_t dst, const void *data, uint64_t nr)
 {

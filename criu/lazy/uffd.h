@@ -33,6 +33,8 @@ int uffd_unregister(int uffd, uint64_t start, uint64_t len);
  */
 enum uffd_result uffd_fill(int uffd, uint64_t dst, const void *data, uint64_t nr_pages,
 			   uint64_t *done);
+/* Is there still an address space behind it? */
+bool uffd_space_lives(int uffd);
 /* Lets everybody who waits in the range look again. */
 void uffd_wake(int uffd, uint64_t start, uint64_t len);
 

@@ -107,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int s[2];
 
 	wire_set_up(true);
+	d.j = wire_journal();
 	if (size > 512)
 		return 0;
 	before = open_fds();

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "fuzz.h"
+#include "lazy/journal.h"
 #include "mem/pagemap.h"
 #include "net/wire.h"
 #include "util/dirs.h"
@@ -68,6 +69,19 @@ static inline void wire_set_up(bool images)
 		return;
 	wire_pagemap(REMOTE, PE_LAZY);
 	wire_pagemap(LOCAL, PE_LAZY | PE_PRESENT);
+}
+
+/* A journal that nobody has written to yet. */
+static inline struct journal *wire_journal(void)
+{
+	static struct journal *j;
+
+	if (!j)
+		j = journal_new();
+	j->used = 0;
+	memset(j->log, 0, 64);
+	j->asked = j->finished = j->full = false;
+	return j;
 }
 
 /* A socket pair with room for all that either side sends, so that nobody has to read. */

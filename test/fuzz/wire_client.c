@@ -74,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t cut;
 
 	wire_set_up(true);
+	d.j = wire_journal();
 	if (size < 2 || size > MAX_SAY)
 		return 0;
 	TAILQ_INIT(&d.objects);
