@@ -58,6 +58,17 @@ static int vtid_of(const struct task *t, pid_t tid)
 	return -1;
 }
 
+/* CLOCK_THREAD_CPUTIME_ID as the kernel has it (linux/posix-timers.h): "thread, myself". Whose that is, it does not tell. */
+#define OWN_THREAD_CLOCK (-2)
+
+static void warn_thread_clock(const struct task *t, const struct proc_timer *timer)
+{
+	if (timer->clock == OWN_THREAD_CLOCK && t->nr_threads > 1)
+		pr_warn("task %d: POSIX timer %d counts the CPU time of one of its threads; it is "
+			"taken for the main thread's, since the kernel does not say whose",
+			t->pid, timer->id);
+}
+
 /* What /proc says of a timer. */
 static int describe(const struct task *t, const struct proc_timer *timer, PosixTimerEntry *e)
 {
@@ -66,6 +77,7 @@ static int describe(const struct task *t, const struct proc_timer *timer, PosixT
 	e->si_signo = timer->signo;
 	e->it_sigev_notify = timer->notify;
 	e->sival_ptr = timer->sival;
+	warn_thread_clock(t, timer);
 	if (!(timer->notify & SIGEV_THREAD_ID))
 		return 0;
 	e->has_notify_thread_id = true;
