@@ -92,7 +92,7 @@ static int write_packet(struct op *op, uint32_t id, const char *data, size_t len
 static int dump_packet(struct op *op, const struct fd_probe *p, struct file *f, char *buf,
 		       size_t room, bool stream, bool end_is_zero)
 {
-	char control[CMSG_SPACE(MAX_RIGHTS * sizeof(int)) + 256];
+	char control[CMSG_SPACE(MAX_RIGHTS * sizeof(int)) + 256] __attribute__((aligned(8)));
 	struct iovec iov = { buf, room };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
@@ -249,7 +249,7 @@ bool queue_has(struct op *op, uint32_t id)
 
 static int send_packet(struct op *op, const struct packet *k, int fd)
 {
-	char control[CMSG_SPACE(MAX_RIGHTS * sizeof(int))];
+	char control[CMSG_SPACE(MAX_RIGHTS * sizeof(int))] __attribute__((aligned(8)));
 	struct iovec iov = { k->data, k->len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *c;

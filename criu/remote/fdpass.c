@@ -46,7 +46,7 @@ int fd_channel_send(struct puppet *p, struct fd_channel *c, const int *fds, unsi
 		struct msghdr msg;
 		struct iovec iov;
 		char byte;
-		char control[CMSG_SPACE(253 * sizeof(int))];
+		char control[CMSG_SPACE(253 * sizeof(int))] __attribute__((aligned(8)));
 	} * m;
 	struct cmsghdr *hdr;
 	uint64_t at;

@@ -95,7 +95,7 @@ static bool same_ids(const CredsEntry *c, const struct proc_status *now)
 static bool same_groups(const CredsEntry *c, const struct proc_status *now)
 {
 	return c->n_groups == now->nr_groups &&
-	       !memcmp(c->groups, now->groups, c->n_groups * sizeof(*c->groups));
+	       (!c->n_groups || !memcmp(c->groups, now->groups, c->n_groups * sizeof(*c->groups)));
 }
 
 static int restore_groups(struct part *w, const CredsEntry *c)

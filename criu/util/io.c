@@ -140,7 +140,7 @@ char *readlink_at(int dirfd, const char *path)
 
 int send_fds(int sock, const int *fds, unsigned nr)
 {
-	char byte = 0, ctl[CMSG_SPACE(253 * sizeof(int))] = { 0 };
+	char ctl[CMSG_SPACE(253 * sizeof(int))] __attribute__((aligned(8))) = { 0 }, byte = 0;
 	struct iovec iov = { &byte, 1 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl };
 	struct cmsghdr *c;
@@ -156,7 +156,7 @@ int send_fds(int sock, const int *fds, unsigned nr)
 
 int send_fd(int sock, int fd, unsigned char byte)
 {
-	char ctl[CMSG_SPACE(sizeof(int))] = { 0 };
+	char ctl[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
 	struct iovec iov = { &byte, 1 };
 	struct msghdr msg = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
@@ -173,7 +173,7 @@ int send_fd(int sock, int fd, unsigned char byte)
 int recv_fd(int sock, unsigned char *byte)
 {
 	unsigned char b;
-	char ctl[CMSG_SPACE(sizeof(int))] = { 0 };
+	char ctl[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
 	struct iovec iov = { &b, 1 };
 	struct msghdr msg = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
