@@ -200,7 +200,7 @@ static int lazyd_open(struct lazyd *d)
 	if (server_daemonize())
 		return -1;
 	d->signals = server_signals();
-	if (d->signals < 0 || watch(d, d->signals, WATCH_SIGNALS, NULL))
+	if (d->signals < 0)
 		return -1;
 	return server_ready();
 }
@@ -213,7 +213,7 @@ static int take_over(struct lazyd *d)
 	close_safe(&d->j->bulk);
 	d->remote = NULL; /* main's copy of the first connection */
 	d->epoll = -1;
-	if (restore_take_over(d) || watch(d, d->signals, WATCH_SIGNALS, NULL))
+	if (restore_take_over(d))
 		return -1;
 	d->j->epoll = d->epoll;
 	if (opts.page_server && remote_connect(d))
@@ -236,6 +236,9 @@ static int work(struct lazyd *d, bool again)
 	thread_takes_turns();
 	if (again)
 		ret = take_over(d);
+	/* an epoll hears only the signals of the process that has put the signalfd into it */
+	if (!ret)
+		ret = watch(d, d->signals, WATCH_SIGNALS, NULL);
 	d->j->connected = !ret;
 	if (!ret)
 		ret = loop(d);
