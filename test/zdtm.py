@@ -252,7 +252,7 @@ class Run:
     def criu(self, action, img, *args):
         cmd = [self.o.criu, action, '-D', img, '-o', action + '.log', '-v4', '--no-default-config'] + list(args)
         if self.o.sat and shutil.which('strace'):
-            cmd = ['strace', '-f', '-o', '%s/%s.strace' % (img, action)] + cmd
+            cmd = ['strace', '-o', '%s/%s.strace' % (img, action)] + cmd
         return cmd
 
     def criu_run(self, action, img, *args, fault=None, may_fail=False):

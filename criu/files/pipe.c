@@ -296,9 +296,12 @@ static int fifo_open(struct op *op, struct file *f)
 		pr_err("FIFO %u has no path in files.img", e->id);
 		return -1;
 	}
-	/* open for both ways never waits; kept until all are open, so that none of them does */
+	/*
+	 * Open for both ways never waits; kept until all are open, so that none of them does. One that is full
+	 * already (others have it open) is an error, not a wait.
+	 */
 	if (pp->fd < 0) {
-		pp->fd = reg_open_entry(op, reg, O_RDWR);
+		pp->fd = reg_open_entry(op, reg, O_RDWR | O_NONBLOCK);
 		if (pp->fd < 0 || fill(pp, pp->fd))
 			return -1;
 	}
