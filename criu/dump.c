@@ -213,6 +213,7 @@ static int step_areas(struct op *op)
 
 static int step_flush(struct op *op)
 {
+	puppet_unfollow(); /* the last program has run; scripts and servers are to use every processor */
 	return opts.page_server ? sink_disconnect(false) : 0;
 }
 

@@ -147,6 +147,7 @@ static int step_copy(struct op *op)
 {
 	uint64_t start = now_us();
 
+	puppet_unfollow(); /* copying is to use every processor, and so are scripts and trackers */
 	for (unsigned i = 0; i < nr_found; i++)
 		if (precopy_write(op, found[i]))
 			return -1;

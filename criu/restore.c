@@ -279,6 +279,7 @@ static int step_late(struct op *op)
 		    (t->state == TASK_STOPPED && !opts.leave_stopped && stop_now(t)))
 			return -1;
 	}
+	puppet_unfollow();
 	return 0;
 }
 

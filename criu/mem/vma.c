@@ -157,7 +157,10 @@ int vmas_start_flags(struct op *op)
 	op->smaps = s;
 	for_each_live_task (t, op)
 		s->v[s->nr++].t = t;
+	/* the thread must not stay on the task's processor, where criu is now */
+	puppet_unfollow();
 	s->running = !pthread_create(&s->thread, NULL, read_smaps, s);
+	puppet_follow(leader(op->root)->puppet);
 	if (!s->running)
 		read_smaps(s);
 	return 0;
