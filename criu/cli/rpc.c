@@ -300,7 +300,9 @@ int rpc_serve(int fd)
 			return ret ? 1 : 0;
 		opts_init();
 		log_forget_errors();
-		more = req->has_keep_open && req->keep_open;
+		/* a PRE_DUMP is followed by more of them and a DUMP; SINGLE_PRE_DUMP is not */
+		more = (req->has_keep_open && req->keep_open) ||
+		       req->type == CRIU_REQ_TYPE__PRE_DUMP;
 		ret = answer(req);
 		signals_release();
 		criu_req__free_unpacked(req, NULL);
