@@ -14,14 +14,25 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "files/inet.h"
+#include "net/inject.h"
 #include "net/lock.h"
 #include "tcp-stream.pb-c.h"
 #include "util/log.h"
 
 /* linux/tcp.h and netinet/tcp.h cannot be had together */
-enum { ESTABLISHED = 1, FIN_WAIT1 = 4, FIN_WAIT2 = 5, CLOSE = 7, CLOSE_WAIT = 8, LISTEN = 10 };
+enum {
+	ESTABLISHED = 1,
+	FIN_WAIT1 = 4,
+	FIN_WAIT2 = 5,
+	CLOSE = 7,
+	CLOSE_WAIT = 8,
+	LAST_ACK = 9,
+	LISTEN = 10,
+	CLOSING = 11
+};
 enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4, OPT_ECN = 8 };
 #define QUEUE_CHUNK (64U << 10)
 #define MAX_QUEUE   (256U << 20)
@@ -55,9 +66,21 @@ static int remember(struct op *op, InetSkEntry *e, int fd)
 	return 0;
 }
 
+/* Which halves are closed. A FIN counts as a byte of its direction. */
 static bool has_fin_out(const InetSkEntry *e)
 {
-	return e->state == FIN_WAIT1 || e->state == FIN_WAIT2;
+	return e->state == FIN_WAIT1 || e->state == FIN_WAIT2 || e->state == CLOSING ||
+	       e->state == LAST_ACK;
+}
+
+static bool has_fin_in(const InetSkEntry *e)
+{
+	return e->state == CLOSE_WAIT || e->state == CLOSING || e->state == LAST_ACK;
+}
+
+static bool is_supported(const InetSkEntry *e)
+{
+	return e->state == ESTABLISHED || has_fin_out(e) || has_fin_in(e);
 }
 
 static bool is_connection(const InetSkEntry *e)
@@ -102,9 +125,9 @@ int tcp_dump(struct op *op, const struct fd_probe *p, InetSkEntry *e)
 		       probe_name(p), inet_name(e));
 		return -1;
 	}
-	if (e->state == ESTABLISHED || has_fin_out(e))
+	if (is_supported(e))
 		return remember(op, e, fcntl(p->lfd, F_DUPFD_CLOEXEC, 0));
-	pr_err("%s is a TCP connection (%s) in state %u, just being made or closed: not supported, "
+	pr_err("%s is a TCP connection (%s) in state %u, just being made: not supported, "
 	       "--tcp-close closes it",
 	       probe_name(p), inet_name(e), e->state);
 	return -1;
@@ -200,7 +223,7 @@ static int dump_stream(struct op *op, struct tcp *t)
 	    ioctl(t->fd, SIOCOUTQ, &outq) || ioctl(t->fd, SIOCOUTQNSD, &unsent))
 		goto fail;
 	/* a FIN that was sent and not acknowledged counts as a byte */
-	if (t->e->state == FIN_WAIT1)
+	if (has_fin_out(t->e) && t->e->state != FIN_WAIT2)
 		outq -= outq ? 1 : 0;
 	s.inq_len = inq;
 	s.outq_len = outq;
@@ -248,7 +271,7 @@ int tcp_collect(struct op *op, InetSkEntry *e)
 		       inet_name(e));
 		return -1;
 	}
-	if (e->state != ESTABLISHED && !has_fin_out(e)) {
+	if (!is_supported(e)) {
 		pr_err("The images have a TCP connection (%s) in state %u: not supported, "
 		       "--tcp-close closes it",
 		       inet_name(e), e->state);
@@ -296,11 +319,14 @@ static int set_options(int fd, const TcpStreamEntry *s)
 	       (s->opt_mask & OPT_TIMESTAMPS && set_int(fd, TCP_TIMESTAMP, s->timestamp));
 }
 
-static int set_window(int fd, const TcpStreamEntry *s)
+/* RCV_NXT: what has been put into the receive queue so far; the window must not have been announced beyond it. */
+static int set_window(int fd, const TcpStreamEntry *s, uint32_t rcv_nxt)
 {
 	struct tcp_repair_window w = { s->snd_wl1, s->snd_wnd, s->max_window, s->rcv_wnd,
 				       s->rcv_wup };
 
+	if ((int32_t)(w.rcv_wup - rcv_nxt) > 0)
+		w.rcv_wup = rcv_nxt;
 	return s->has_snd_wnd ? setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &w, sizeof(w)) : 0;
 }
 
@@ -323,26 +349,71 @@ static int read_stream(struct op *op, const InetSkEntry *e, TcpStreamEntry **s, 
 	return ret;
 }
 
+/* What the peer's segments had said cannot be put into a queue: one like its own brings it. */
+static int receive(const InetSkEntry *e, bool fin, uint32_t seq, uint32_t ack, int fd, int state)
+{
+	struct connection c = { e->family, e->src_addr, e->dst_addr, e->src_port, e->dst_port };
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	c = network_plain(&c);
+	if (inject_segment(&c, fin, seq, ack))
+		return -1;
+	for (int i = 0; i < 1000; i++) {
+		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+			return -1;
+		if (info.tcpi_state == state)
+			return 0;
+		usleep(1000);
+	}
+	errno = ETIMEDOUT;
+	return -1;
+}
+
+/* Both halves' ends, in the order in which they came. IN: the number of the peer's FIN. */
+static int close_halves(const InetSkEntry *e, const TcpStreamEntry *s, int fd, uint32_t in)
+{
+	uint32_t acked = s->outq_seq - s->outq_len - (has_fin_out(e) ? 1 : 0);
+
+	if (e->state == LAST_ACK && receive(e, true, in, acked, fd, CLOSE_WAIT))
+		return -1;
+	/* our FIN goes into the queue like data, and is sent again until it is acknowledged */
+	if (has_fin_out(e) &&
+	    (set_int(fd, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE) || shutdown(fd, SHUT_WR) ||
+	     set_int(fd, TCP_REPAIR_QUEUE, TCP_NO_QUEUE)))
+		return -1;
+	switch (e->state) {
+	case FIN_WAIT2:
+		return receive(e, false, in, s->outq_seq, fd, FIN_WAIT2);
+	case CLOSE_WAIT:
+		return receive(e, true, in, acked, fd, CLOSE_WAIT);
+	case CLOSING:
+		return receive(e, true, in, acked, fd, CLOSING);
+	default:
+		return 0;
+	}
+}
+
 static int rebuild(const InetSkEntry *e, const TcpStreamEntry *s, const char *data, int fd)
 {
 	struct sockaddr_in6 src, dst;
 	socklen_t src_len = inet_source(e, &src), dst_len = inet_destination(e, &dst);
 	uint32_t out = s->outq_seq - s->outq_len - (has_fin_out(e) ? 1 : 0);
+	uint32_t in = s->inq_seq - (has_fin_in(e) ? 1 : 0);
 	int big = MAX_QUEUE;
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
 	if (set_int(fd, TCP_REPAIR, 1) || set_seq(fd, TCP_SEND_QUEUE, out) ||
-	    set_seq(fd, TCP_RECV_QUEUE, s->inq_seq - s->inq_len) ||
+	    set_seq(fd, TCP_RECV_QUEUE, in - s->inq_len) ||
 	    bind(fd, (struct sockaddr *)&src, src_len) ||
 	    connect(fd, (struct sockaddr *)&dst, dst_len) || set_options(fd, s) ||
 	    fill_queue(fd, TCP_RECV_QUEUE, data, s->inq_len) ||
 	    fill_queue(fd, TCP_SEND_QUEUE, data + s->inq_len, s->outq_len))
 		return -1;
-	/* the FIN goes into the queue like data; the peer acknowledges it once more */
-	if (has_fin_out(e) && shutdown(fd, SHUT_WR))
+	if (set_window(fd, s, in) || set_int(fd, TCP_REPAIR_QUEUE, TCP_NO_QUEUE))
 		return -1;
-	return set_window(fd, s) || set_int(fd, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
+	return close_halves(e, s, fd, in);
 }
 
 int tcp_restore(struct op *op, InetSkEntry *e, int fd, const char *what)

@@ -28,6 +28,16 @@ static int wire_family(const struct connection *c)
 	return c->family == AF_INET6 && is_mapped(c->dst) ? AF_INET : c->family;
 }
 
+struct connection network_plain(const struct connection *c)
+{
+	struct connection plain = *c;
+
+	if (c->family == AF_INET6 && is_mapped(c->dst))
+		plain = (struct connection){ AF_INET, c->src + 3, c->dst + 3, c->src_port,
+					     c->dst_port };
+	return plain;
+}
+
 static void print_address(const struct connection *c, const uint32_t *a, char buf[INET6_ADDRSTRLEN])
 {
 	bool mapped = c->family == AF_INET6 && wire_family(c) == AF_INET;

@@ -18,6 +18,9 @@ struct connection {
 	uint16_t src_port, dst_port;
 };
 
+/* IPv4 addresses inside IPv6 ones become plain: what is on the wire. */
+struct connection network_plain(const struct connection *c);
+
 /* All in one run of the tool. ID names the checkpoint: the root task's pid in the images. -1 logged. */
 int network_lock(const struct connection *c, size_t nr, int id);
 /* The same rules go; rules that are not there are none of our business. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* TCP connections inside the tree, over IPv4 and IPv6: what waits in both directions, options. */
+/* TCP connections inside the tree, over IPv4 and IPv6: what waits in both directions, options, halves that were closed. */
 #include "zdtm.h"
 
 #include <arpa/inet.h>
@@ -20,12 +20,23 @@ static void connect_pair(struct link *l, int family)
 	else
 		a.sin6_addr = in6addr_loopback;
 	l->listening = SYS(socket(family, SOCK_STREAM, 0));
+	/* a closed end that the kernel keeps for a while must not block the port */
+	SYS(setsockopt(l->listening, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)));
 	SYS(bind(l->listening, (void *)&a, len));
 	SYS(listen(l->listening, 5));
 	SYS(getsockname(l->listening, (void *)&a, &len));
 	l->client = SYS(socket(family, SOCK_STREAM, 0));
 	SYS(connect(l->client, (void *)&a, len));
 	l->server = SYS(accept(l->listening, NULL, NULL));
+}
+
+static int state_of(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	SYS(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len));
+	return info.tcpi_state;
 }
 
 static void expect(int fd, const char *text)
@@ -45,7 +56,7 @@ static void expect(int fd, const char *text)
 
 int main(int argc, char **argv)
 {
-	struct link v4, v6, half;
+	struct link v4, v6, half, closed, shut;
 	struct sockaddr_in6 before, now;
 	socklen_t len = sizeof(before);
 	int one = 1, value;
@@ -55,6 +66,14 @@ int main(int argc, char **argv)
 	connect_pair(&v4, AF_INET);
 	connect_pair(&v6, AF_INET6);
 	connect_pair(&half, AF_INET);
+	/* the client is in CLOSE_WAIT, and its peer out of sight; then one end of each half is closed within the tree */
+	connect_pair(&closed, AF_INET6);
+	write_all(closed.server, "bye", 3);
+	SYS(close(closed.server));
+	connect_pair(&shut, AF_INET);
+	write_all(shut.client, "fin", 3);
+	SYS(shutdown(shut.client, SHUT_WR));
+	AWAIT(state_of(shut.client) == TCP_FIN_WAIT2);
 	SYS(setsockopt(v4.client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
 	SYS(setsockopt(v4.server, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)));
 	SYS(getsockname(v4.client, (void *)&before, &len));
@@ -81,6 +100,12 @@ int main(int argc, char **argv)
 	      "TCP_NODELAY is off");
 	CHECK(!getsockopt(v4.server, SOL_SOCKET, SO_KEEPALIVE, &value, &len) && value,
 	      "SO_KEEPALIVE is off");
+	expect(closed.client, "bye");
+	CHECK(read(closed.client, &c, 1) == 0, "no end of file after the peer's close");
+	expect(shut.server, "fin");
+	CHECK(read(shut.server, &c, 1) == 0, "no end of file after shutdown");
+	write_all(shut.server, "answer", 6);
+	expect(shut.client, "answer");
 	write_all(half.server, "last words", 10);
 	close(half.server);
 	expect(half.client, "last words");
