@@ -699,6 +699,62 @@ static void main_and_worker_die(void **state)
 	end();
 }
 
+static int patient_task(void *arg)
+{
+	struct op op = { .work = w.dir };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	int sock = lazy_connect(&op);
+
+	map_memory();
+	if (uffd_api(uffd, false) || uffd_register(uffd, (uintptr_t)BASE, w.nr * PAGE_SIZE) ||
+	    lazy_send_task(sock, VPID, getpid(), uffd) || lazy_finish(sock))
+		return 1;
+	close(uffd);
+	kill_now(w.server);
+	for (size_t k = 0; k < w.nr; k++)
+		if (!right(BASE + mix(k) % w.nr * PAGE_SIZE, mix(k) % w.nr))
+			return 2;
+	return 0;
+}
+
+static int resume(void *arg)
+{
+	opts.resume = true;
+	return cmd_lazy_pages();
+}
+
+/* The server is gone for good: the task is stopped, and goes on when it is said where the pages are now. */
+static void gives_up(void **state)
+{
+	pid_t task;
+	int status;
+
+	w = (struct world){ .mode = IMAGES, .nr = 100000 };
+	strcpy(w.path, "/dev/shm/lazy-test.XXXXXX");
+	assert_non_null(mkdtemp(w.path));
+	w.dir = open(w.path, O_RDONLY | O_DIRECTORY);
+	dirs.images = dirs.work = w.dir;
+	opts.status_fd = opts.ps_socket = -1;
+	opts.address = (char *)"127.0.0.1";
+	opts.port = 20000 + getpid() % 20000;
+	opts.reconnect_timeout_s = 1;
+	write_images(true);
+	w.server = spawn_ready(run_server);
+	w.daemon = spawn_ready(run_daemon);
+	opts.reconnect_timeout_s = 0;
+	task = spawn(patient_task, NULL);
+	alarm(30);
+	assert_int_equal(waitpid(task, &status, WUNTRACED), task);
+	alarm(0);
+	assert_true(WIFSTOPPED(status));
+	exit_status(w.server);
+	opts.port++;
+	w.server = spawn_ready(run_server);
+	assert_int_equal(exit_status(spawn(resume, NULL)), 0);
+	assert_int_equal(exit_status(task), 0);
+	end();
+}
+
 /* Starts the server three times on the same port, and kills it twice. */
 static int keep_server(void *arg)
 {
@@ -836,6 +892,7 @@ int main(int argc, char **argv)
 		{ "worker_dies (frozen)", worker_dies, NULL, NULL, &modes[FROZEN] },
 		{ "main_dies (frozen)", main_dies, NULL, NULL, &modes[FROZEN] },
 		{ "main_and_worker_die (frozen)", main_and_worker_die, NULL, NULL, &modes[FROZEN] },
+		{ "gives_up (images)", gives_up, NULL, NULL, &modes[IMAGES] },
 		{ "server_dies (images)", server_dies, NULL, NULL, &modes[IMAGES] },
 		each_mode(exits),
 	};
