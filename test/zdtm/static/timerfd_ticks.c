@@ -28,7 +28,8 @@ int main(int argc, char **argv)
 	if (read(fd, &ticks, 8) == 8)
 		sum += ticks;
 	passed = now_ns(CLOCK_MONOTONIC) - start;
-	CHECK((int64_t)sum <= passed / 2000000 + 3, "%lu ticks in %ld ms", sum, passed / 1000000);
+	/* the timer goes on while dump describes it, the clock stands still from the freeze: 200 ms for that */
+	CHECK((int64_t)sum <= passed / 2000000 + 100, "%lu ticks in %ld ms", sum, passed / 1000000);
 	CHECK((int64_t)sum >= passed / 2000000 - 200, "%lu ticks in %ld ms", sum, passed / 1000000);
 	pass();
 }
