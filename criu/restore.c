@@ -26,6 +26,7 @@
 #include "remote/arena.h"
 #include "remote/clone.h"
 #include "remote/fdpass.h"
+#include "remote/freeze.h"
 #include "remote/trace.h"
 #include "stats.h"
 #include "stories.h"
@@ -364,6 +365,8 @@ int cmd_restore(pid_t *root_pid)
 
 	if (files_init(&op) || steps_run(&op, restore_steps, ARRAY_SIZE(restore_steps))) {
 		signals_release();
+		arena_free(op.arena);
+		tasks_free(&op);
 		return 1;
 	}
 	op.stats.restore_us = now_us() - start;
@@ -377,6 +380,7 @@ int cmd_restore(pid_t *root_pid)
 	files_cleanup(&op);
 	seccomp_free(&op);
 	arena_free(op.arena);
+	tasks_free(&op);
 	if (stats_write(&op))
 		pr_warn("The tasks are restored, but the statistics could not be written");
 	/* lazy-pages still reads the images */
