@@ -146,9 +146,9 @@ static int step_infect(struct op *op)
 		}
 	}
 	for_each_live_task (t, op)
-		if (track(op, t))
+		if (track(op, t) || mm_describe(op, t))
 			return -1;
-	/* not earlier: the walk for smaps would keep the lock that mapping the arena and tracking need */
+	/* not earlier: the walk for smaps would keep the lock that mapping the arena, tracking and brk() need */
 	return vmas_start_flags(op);
 }
 
@@ -178,8 +178,7 @@ static int step_tasks(struct op *op)
 	struct task *t;
 
 	for_each_task (t, op)
-		if (core_dump(op, t) || core_write(op, t) ||
-		    (task_alive(t) && (ids_write(op, t) || mm_describe(op, t))))
+		if (core_dump(op, t) || core_write(op, t) || (task_alive(t) && ids_write(op, t)))
 			return -1;
 	return pstree_write(op);
 }

@@ -156,6 +156,13 @@ int image_write_from(struct image *img, int fd, off_t *off, size_t len);
  */
 int image_read_desc(struct image *img, const ProtobufCMessageDescriptor *desc,
 		    ProtobufCMessage **msg);
+/*
+ * The two halves of it, for who knows the bytes of a message better: the next entry's bytes, valid until the next call; and what
+ * they say (START: the entry's offset, for messages). Results as above.
+ */
+int image_read_bytes(struct image *img, const uint8_t **bytes, uint32_t *size);
+int image_decode(struct image *img, const ProtobufCMessageDescriptor *desc, off_t start,
+		 const uint8_t *bytes, uint32_t size, ProtobufCMessage **msg);
 /* The same with the descriptor of the kind (its head for the first entry where it has one). */
 int image_read(struct image *img, ProtobufCMessage **msg);
 /* Typed: image_read_as(img, &entry) with `FsEntry *entry`. */

@@ -144,24 +144,23 @@ static const uint8_t *entry_bytes(struct image *img, uint32_t size)
 	return p;
 }
 
-int image_read_desc(struct image *img, const ProtobufCMessageDescriptor *desc,
-		    ProtobufCMessage **msg)
+int image_read_bytes(struct image *img, const uint8_t **bytes, uint32_t *size)
 {
-	off_t start = image_offset(img);
 	ssize_t have = image_fill(img, 4);
-	const uint8_t *p;
-	uint32_t size;
 
-	*msg = NULL;
 	if (have <= 0)
 		return have;
 	if (have < 4)
 		return damaged_end(img, "the size of an entry", 4, have);
-	memcpy(&size, img->buf + img->pos, 4);
+	memcpy(size, img->buf + img->pos, 4);
 	img->pos += 4;
-	p = entry_bytes(img, size);
-	if (!p)
-		return -1;
+	*bytes = entry_bytes(img, *size);
+	return *bytes ? 1 : -1;
+}
+
+int image_decode(struct image *img, const ProtobufCMessageDescriptor *desc, off_t start,
+		 const uint8_t *p, uint32_t size, ProtobufCMessage **msg)
+{
 	if (!message_depth_ok(desc, p, size)) {
 		pr_err("Image %s is damaged at offset %lld: the %s in it is nested too deeply",
 		       img->name, (long long)start, desc->name);
@@ -175,6 +174,18 @@ int image_read_desc(struct image *img, const ProtobufCMessageDescriptor *desc,
 	}
 	img->nr_entries++;
 	return 1;
+}
+
+int image_read_desc(struct image *img, const ProtobufCMessageDescriptor *desc,
+		    ProtobufCMessage **msg)
+{
+	off_t start = image_offset(img);
+	const uint8_t *p;
+	uint32_t size;
+	int ret = image_read_bytes(img, &p, &size);
+
+	*msg = NULL;
+	return ret <= 0 ? ret : image_decode(img, desc, start, p, size, msg);
 }
 
 int image_read(struct image *img, ProtobufCMessage **msg)

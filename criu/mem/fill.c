@@ -24,8 +24,6 @@
 #include "util/io.h"
 #include "util/log.h"
 
-#define PAGES_LATER 100 /* beside enum page_where: left to userfaultfd */
-
 /* ---- contents ---- */
 
 struct fill {
@@ -182,19 +180,51 @@ static int drop_parents_pages(struct fill *f, uint64_t start, uint64_t end)
 }
 
 /* Of a lazy stretch: the few pages that are wanted at once, where their bytes are at hand (mem/eager.h). */
-static int fill_eager(struct fill *f, const struct page_extent *ext)
+static int fill_eager(struct fill *f, uint64_t start, uint64_t end)
 {
-	uint64_t end = ext->start + ext->nr_pages * PAGE_SIZE, next;
+	struct page_extent ext;
+	uint64_t next;
 	bool eager;
 
-	if (ext->where != PAGES_FILE)
-		return 0;
-	for (uint64_t at = ext->start; at < end; at = next) {
+	for (uint64_t at = start; at < end; at = next) {
 		next = eager_piece(&f->eager, at, end, &eager);
-		if (eager && fill_add(f, at, ext->fd, ext->off + (at - ext->start), next - at))
-			return -1;
+		for (uint64_t page = at; eager && page < next; page += PAGE_SIZE) {
+			pagemap_extent(f->t->pages, page, page + PAGE_SIZE, &ext);
+			if (ext.where == PAGES_FILE &&
+			    fill_add(f, page, ext.fd, ext.off, PAGE_SIZE))
+				return -1;
+		}
 	}
 	return 0;
+}
+
+/*
+ * The pages from AT on, before END, that are left to the lazy-pages daemon; 0: the next is not. Those of parent images are left
+ * too: the daemon has them at hand, and to copy them all would take its time. Seen from the runs alone: a chain of a busy task
+ * has very many.
+ */
+static uint64_t left_to_daemon(const struct fill *f, const struct vma *v, uint64_t at, size_t *run)
+{
+	const struct pagemap *pm = f->t->pages;
+	const struct page_run *r;
+
+	if (!opts.lazy_pages || !pm || !vma_lazy(v))
+		return 0;
+	while (*run < pm->nr && pm->runs[*run].start + pm->runs[*run].nr_pages * PAGE_SIZE <= at)
+		++*run;
+	r = &pm->runs[*run];
+	if (*run == pm->nr || r->start > at || !(r->flags & (PE_LAZY | PE_PARENT)))
+		return 0;
+	return min(r->start + r->nr_pages * PAGE_SIZE, v->e.end) - at;
+}
+
+static int leave(struct fill *f, const struct vma *v, uint64_t start, uint64_t len)
+{
+	f->t->nr_lazy += len / PAGE_SIZE;
+	/* the parent's eager pages hide that ours are missing */
+	if (v->inherited && (fill_flush(f) || drop_pages(f, start, len)))
+		return -1;
+	return fill_eager(f, start, start + len);
 }
 
 static int fill_stretch(struct fill *f, const struct vma *v, const struct page_extent *ext)
@@ -224,43 +254,37 @@ static int fill_bulk(struct fill *f)
 
 static int fill_vma(struct fill *f, const struct vma *v)
 {
-	for (uint64_t at = v->e.start; at < v->e.end;) {
+	size_t run = f->t->pages ? pagemap_find(f->t->pages, v->e.start) : 0;
+
+	for (uint64_t at = v->e.start, len; at < v->e.end; at += len) {
 		struct page_extent ext;
 
+		len = left_to_daemon(f, v, at, &run);
+		if (len) {
+			if (leave(f, v, at, len))
+				return -1;
+			continue;
+		}
 		if (!f->t->pages)
 			ext = (struct page_extent){ .where = PAGES_HOLE,
 						    .start = at,
 						    .nr_pages = (v->e.end - at) / PAGE_SIZE };
 		else
 			pagemap_extent(f->t->pages, at, v->e.end, &ext);
-		if (ext.where == PAGES_REMOTE && !opts.lazy_pages) {
+		len = ext.nr_pages * PAGE_SIZE;
+		if (ext.where == PAGES_REMOTE) {
 			pr_err("Pages of task %d at %#lx stayed on the source: restore with "
 			       "--lazy-pages (and start 'criu lazy-pages --page-server' first)",
 			       f->t->vpid, at);
 			return -1;
 		}
-		/* pages of parent images are left too: the daemon has them at hand, and copying them all would take its time */
-		if (ext.where != PAGES_HOLE && opts.lazy_pages && (ext.lazy || ext.parent) &&
-		    vma_lazy(v)) {
-			f->t->nr_lazy += ext.nr_pages;
-			/* the parent's eager pages hide that ours are missing */
-			if (v->inherited &&
-			    (fill_flush(f) || drop_pages(f, at, ext.nr_pages * PAGE_SIZE)))
-				return -1;
-			if (fill_eager(f, &ext))
-				return -1;
-			ext.where = PAGES_LATER;
-		}
 		if (ext.where == PAGES_FILE) {
 			f->op->stats.pages_restored += ext.nr_pages;
 			if (fill_stretch(f, v, &ext))
 				return -1;
-		} else if (ext.where == PAGES_HOLE && v->inherited &&
-			   (fill_flush(f) ||
-			    drop_parents_pages(f, at, at + ext.nr_pages * PAGE_SIZE))) {
+		} else if (v->inherited && (fill_flush(f) || drop_parents_pages(f, at, at + len))) {
 			return -1;
 		}
-		at += ext.nr_pages * PAGE_SIZE;
 	}
 	return 0;
 }

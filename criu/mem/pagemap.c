@@ -119,27 +119,82 @@ static const char *parse_run(const PagemapEntry *e, uint64_t prev_end, struct pa
 	return NULL;
 }
 
+/*
+ * A busy task's chain has hundreds of thousands of runs, read while it stands still: they are decoded here, in a tenth of the
+ * time. All fields are varints below 16. False: something else is in it, the library shall look.
+ */
+static bool decode_quickly(const uint8_t *p, uint32_t size, PagemapEntry *e)
+{
+	const uint8_t *end = p + size;
+	uint64_t v[6] = { 0 };
+	unsigned seen = 0;
+
+	while (p < end) {
+		unsigned field = *p >> 3, shift = 0;
+		uint64_t value = 0;
+
+		if ((*p++ & 0x87) || field < 1 || field > 5)
+			return false;
+		do {
+			if (p == end || shift > 63)
+				return false;
+			value |= (uint64_t)(*p & 0x7f) << shift;
+			shift += 7;
+		} while (*p++ & 0x80);
+		v[field] = value;
+		seen |= 1 << field;
+	}
+	if (!(seen & 1 << 1) || !(seen & 1 << 2) || v[2] > UINT32_MAX || v[4] > UINT32_MAX)
+		return false;
+	e->vaddr = v[1];
+	e->compat_nr_pages = v[2];
+	e->has_in_parent = seen & 1 << 3;
+	e->in_parent = v[3];
+	e->has_flags = seen & 1 << 4;
+	e->flags = v[4];
+	e->has_nr_pages = seen & 1 << 5;
+	e->nr_pages = v[5];
+	return true;
+}
+
+/* 1: the next entry is in *E, 0: no more, -1 logged */
+static int read_entry(struct image *img, PagemapEntry *e)
+{
+	off_t start = image_offset(img);
+	PagemapEntry *slow;
+	const uint8_t *p;
+	uint32_t size;
+	int ret = image_read_bytes(img, &p, &size);
+
+	if (ret <= 0 || decode_quickly(p, size, e))
+		return ret;
+	ret = image_decode(img, &pagemap_entry__descriptor, start, p, size,
+			   (ProtobufCMessage **)&slow);
+	if (ret <= 0)
+		return ret;
+	*e = *slow;
+	pagemap_entry__free_unpacked(slow, NULL);
+	return 1;
+}
+
 static int read_runs(struct pagemap *pm, struct image *img, uint64_t *present, bool *parents)
 {
 	size_t cap = 0;
 	uint64_t prev_end = 0;
 
 	for (;;) {
-		PagemapEntry *e;
+		PagemapEntry e;
 		struct page_run *r;
 		const char *wrong;
-		int ret = image_read_as(img, &e);
+		int ret = read_entry(img, &e);
 
 		if (ret <= 0)
 			return ret;
-		if (xgrow(&pm->runs, &cap, pm->nr, sizeof(*pm->runs))) {
-			pagemap_entry__free_unpacked(e, NULL);
+		if (xgrow(&pm->runs, &cap, pm->nr, sizeof(*pm->runs)))
 			return -1;
-		}
 		r = &pm->runs[pm->nr];
 		*r = (struct page_run){};
-		wrong = parse_run(e, prev_end, r);
-		pagemap_entry__free_unpacked(e, NULL);
+		wrong = parse_run(&e, prev_end, r);
 		if (wrong) {
 			pr_err("%s: run %zu (0x%" PRIx64 ", %" PRIu64 " pages, flags 0x%x): %s",
 			       image_name(img), pm->nr, r->start, r->nr_pages, r->flags, wrong);
@@ -180,18 +235,30 @@ static int open_pages(struct pagemap *pm, int dirfd, const char *map_name, uint3
 	return 0;
 }
 
-/* Every page that R says is in the parent must have its bytes there, or be on the source. */
-static int check_in_parent(const struct pagemap *pm, const struct page_run *r, const char *name)
+/*
+ * Every page that a run says is in the parent must be named there: then its bytes are there, in a parent of that, which was
+ * looked at before, or on the source. Both are sorted: one walk.
+ */
+static int check_in_parent(const struct pagemap *pm, const char *name)
 {
-	struct page_extent ext;
+	const struct pagemap *up = pm->parent;
+	size_t k = 0;
 
-	for (uint64_t at = r->start; at < run_end(r); at += ext.nr_pages * PAGE_SIZE) {
-		pagemap_extent(pm->parent, at, run_end(r), &ext);
-		if (ext.where == PAGES_HOLE) {
-			pr_err("%s: the pages at 0x%" PRIx64
-			       " are said to be in the parent images, which do not have them",
-			       name, at);
-			return -1;
+	for (size_t i = 0; i < pm->nr; i++) {
+		const struct page_run *r = &pm->runs[i];
+		uint64_t at = r->start;
+
+		while ((r->flags & PE_PARENT) && at < run_end(r)) {
+			while (k < up->nr && run_end(&up->runs[k]) <= at)
+				k++;
+			if (k == up->nr || up->runs[k].start > at || !up->runs[k].flags) {
+				pr_err("%s: the pages at 0x%" PRIx64
+				       " are said to be in the parent images, which do not have "
+				       "them",
+				       name, at);
+				return -1;
+			}
+			at = run_end(&up->runs[k]);
 		}
 	}
 	return 0;
@@ -221,10 +288,7 @@ static int open_parent(struct pagemap *pm, int dirfd, enum image_type type, unsi
 			       name);
 		return -1;
 	}
-	for (size_t i = 0; i < pm->nr; i++)
-		if ((pm->runs[i].flags & PE_PARENT) && check_in_parent(pm, &pm->runs[i], name))
-			return -1;
-	return 0;
+	return check_in_parent(pm, name);
 }
 
 static int read_pagemap(struct pagemap *pm, int dirfd, enum image_type type, unsigned long id,
