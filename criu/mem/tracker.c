@@ -153,8 +153,13 @@ int tracker_invalidate(struct tracker *t)
 
 void tracker_kill(struct tracker *t)
 {
-	if (t->pidfd >= 0 && syscall(__NR_pidfd_send_signal, t->pidfd, SIGKILL, NULL, 0))
+	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
+
+	if (syscall(__NR_pidfd_send_signal, t->pidfd, SIGKILL, NULL, 0))
 		pr_debug("Can't end the tracker (process %d): %s", t->pid, strerror(errno));
+	else
+		poll(&p, 1,
+		     1000); /* with it the protection is gone, when criu says that it is done */
 }
 
 /* ---- the process ---- */
