@@ -578,8 +578,13 @@ def run_one(job, opts):
     """in a child process: (verdict, text)"""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(1))
+    def stop(*_):
+        # once: the group, the scheduler and its death may all send it, and the clean-up must not be interrupted
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.exit(1)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     run = None
     try:
         run = Run(job, opts)
@@ -761,7 +766,7 @@ def main():
     for name, text in failed.items():
         s.say({'name': name, 'flavour': o.flavour, 'user': 0}, 'FAIL', 'does not compile\n' + text, 0)
     # Ctrl-C ends the children too: each cleans up after itself
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, lambda *_: (signal.signal(signal.SIGTERM, signal.SIG_IGN), sys.exit(1)))
     return s.run(j for j in jobs if j['name'] not in failed)
 
 
