@@ -43,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (server_init(&sv, true))
 		abort();
+	sv.committed = true; /* there is no main thread that would decide on it */
 	talk(&sv, data[0] & 1, data + 1, size - 1);
 	server_end(&sv);
 	return 0;
