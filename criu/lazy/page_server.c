@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,14 +17,16 @@
 #include "net/wire.h"
 #include "stories.h"
 #include "util/dirs.h"
+#include "net/tls.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/opts.h"
 #include "util/xmalloc.h"
 
-#define PIECE		(1UL << 20)
-#define LOBBY		16
-#define FIRST_MESSAGE_S 10
+#define PIECE		     (1UL << 20)
+#define LOBBY		     16
+#define FIRST_MESSAGE_S	     3 /* less than what a client waits for its turn */
+#define TLS_RECORD_HANDSHAKE 22
 
 struct receiver {
 	struct conn c;
@@ -252,14 +255,28 @@ static int lobby_next(struct lobby *l, struct conn *c)
 	}
 }
 
+/*
+ * A handshake with somebody who does not speak TLS could wait for the rest of what looks like a record, while the dump waits. Every TLS
+ * connection begins with a record of type handshake (RFC 8446, 5.1).
+ */
+static bool begins_tls(const struct conn *c)
+{
+	unsigned char type;
+
+	return recv(c->fd, &type, 1, MSG_PEEK) == 1 && type == TLS_RECORD_HANDSHAKE;
+}
+
 /* 0: stored, 1: that was not a dump, -1: logged */
 static int try_client(struct conn *c)
 {
 	int ret = 1;
 
 	/* whoever has come through TLS may take its time: a dump connects first and freezes then */
-	if (!conn_set_timeout(c, FIRST_MESSAGE_S) && !conn_secure(c, TLS_SERVER) &&
-	    (conn_raw(c) || !conn_set_timeout(c, 0)))
+	if (conn_set_timeout(c, FIRST_MESSAGE_S))
+		;
+	else if (tls_wanted() && !begins_tls(c))
+		pr_warn("%s is let go: it does not speak TLS", c->peer);
+	else if (!conn_secure(c, TLS_SERVER) && (conn_raw(c) || !conn_set_timeout(c, 0)))
 		ret = page_server_receive(c);
 	conn_close(c);
 	return ret;
