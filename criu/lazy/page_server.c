@@ -266,6 +266,19 @@ static bool begins_tls(const struct conn *c)
 	return recv(c->fd, &type, 1, MSG_PEEK) == 1 && type == TLS_RECORD_HANDSHAKE;
 }
 
+/* Told in TLS's own words (an alert, unexpected_message), so that a criu without --tls can say what is missing. */
+static void refuse_plain(const struct conn *c)
+{
+	static const unsigned char alert[] = { 21, 3, 3, 0, 2, 2, 10 };
+	char said[4096];
+
+	pr_warn("%s is let go: it does not speak TLS", c->peer);
+	/* what it said is taken first: a connection closed with unread bytes is reset, and the alert with it */
+	while (recv(c->fd, said, sizeof(said), MSG_DONTWAIT) == sizeof(said))
+		;
+	send(c->fd, alert, sizeof(alert), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* 0: stored, 1: that was not a dump, -1: logged */
 static int try_client(struct conn *c)
 {
@@ -275,7 +288,7 @@ static int try_client(struct conn *c)
 	if (conn_set_timeout(c, FIRST_MESSAGE_S))
 		;
 	else if (tls_wanted() && !begins_tls(c))
-		pr_warn("%s is let go: it does not speak TLS", c->peer);
+		refuse_plain(c);
 	else if (!conn_secure(c, TLS_SERVER) && (conn_raw(c) || !conn_set_timeout(c, 0)))
 		ret = page_server_receive(c);
 	conn_close(c);
