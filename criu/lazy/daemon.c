@@ -9,6 +9,7 @@
 
 #include "lazy/handover.h"
 #include "lazy/lazyd.h"
+#include "lazy/progress.h"
 #include "lazy/ready.h"
 #include "lazy/supervise.h"
 #include "stories.h"
@@ -149,7 +150,7 @@ static int background(struct lazyd *d, bool bulk)
 static int round_trip(struct lazyd *d, bool wait, bool bulk)
 {
 	struct epoll_event ev[32];
-	int n = epoll_wait(d->epoll, ev, ARRAY_SIZE(ev), wait ? -1 : 0), ret;
+	int n = epoll_wait(d->epoll, ev, ARRAY_SIZE(ev), wait ? progress_wait_ms() : 0), ret;
 
 	if (n < 0 && errno != EINTR) {
 		pr_perror("epoll_wait");
@@ -164,6 +165,8 @@ static int round_trip(struct lazyd *d, bool wait, bool bulk)
 		return -1;
 	ret = background(d, bulk);
 	d->j->nr_left = d->nr_left;
+	stats_show(d);
+	progress_draw(d);
 	if (d->dead_spaces)
 		free_dead_spaces(d);
 	return ret < 0 ? -1 : ret || d->nr_faults;
@@ -183,10 +186,11 @@ static int lazyd_open(struct lazyd *d)
 {
 	*d = (struct lazyd){ .epoll = -1, .listener = -1, .restore = -1, .signals = -1 };
 	TAILQ_INIT(&d->objects);
-	d->st.start_ns = now_ns();
 	d->j = journal_new();
 	d->buf = aligned_alloc(PAGE_SIZE, SLICE);
 	d->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (stats_init(&d->st))
+		return -1;
 	if (!d->j || !d->buf || d->epoll < 0) {
 		pr_perror("Can't start");
 		return -1;
@@ -199,6 +203,7 @@ static int lazyd_open(struct lazyd *d)
 		return -1;
 	if (server_daemonize())
 		return -1;
+	progress_init(d->st.history);
 	d->signals = server_signals();
 	if (d->signals < 0)
 		return -1;
@@ -233,6 +238,7 @@ static int work(struct lazyd *d, bool again)
 {
 	int ret = 0;
 
+	stats_take_over(d);
 	thread_takes_turns();
 	if (again)
 		ret = take_over(d);
@@ -242,6 +248,9 @@ static int work(struct lazyd *d, bool again)
 	d->j->connected = !ret;
 	if (!ret)
 		ret = loop(d);
+	d->st.end_ns = now_ns();
+	stats_show(d);
+	progress_clear();
 	if (opts.display_stats && !ret)
 		stats_print(d);
 	if (!ret)

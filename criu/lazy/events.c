@@ -50,6 +50,7 @@ static int forked(struct lazyd *d, struct space *sp, int uffd)
 	pr_debug("task %d forked, its child lacks %" PRIu64 " pages", sp->pid, child->nr_left);
 	d->nr_spaces++;
 	d->nr_left += child->nr_left;
+	d->st.history->total_pages += child->nr_left;
 	if (d->epoll < 0) /* a new worker learns what was: it watches afterwards */
 		return 0;
 	if (watch(d, uffd, WATCH_SPACE, child))
@@ -187,6 +188,7 @@ static int answer(struct lazyd *d, struct fault *f)
 	page = object_page(sp->obj, src, &left);
 	if (page < 0)
 		return zero_fault(d, f);
+	stats_fault(d, sp->obj, page);
 	switch (space_state(sp, page)) {
 	case PAGE_DONE:
 		uffd_wake(sp->uffd, f->addr, PAGE_SIZE);

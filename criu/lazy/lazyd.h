@@ -5,7 +5,8 @@
  * discards apart made both slower.)
  *
  * daemon.c: the command, the loop. restoring.c: restore's hand-over. events.c: what the kernel says about the address spaces.
- * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. stats.c: what it cost.
+ * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. stats.c: what it cost;
+ * progress.c and report.c show it.
  */
 #ifndef CRIU_LAZY_LAZYD_H
 #define CRIU_LAZY_LAZYD_H
@@ -15,6 +16,7 @@
 
 #include "lazy/journal.h"
 #include "lazy/space.h"
+#include "lazy/stats.h"
 
 /* What is watched with epoll. */
 enum watch_kind {
@@ -26,28 +28,11 @@ enum watch_kind {
 	WATCH_BULK
 };
 
-/* Why a page came. */
-enum arrival { BY_FAULT, BY_PREFETCH, BY_PUSH, NR_ARRIVALS };
-
 struct fault {
 	struct space *sp;
 	uint64_t addr;
 	uint64_t at_ns; /* when it was read */
 };
-
-struct lazy_stats {
-	uint64_t start_ns, finished_ns; /* restore handed over */
-	uint64_t faults, zero_faults, known_faults,
-		underway_faults; /* all; answered with zeros at once; asked for already; pushed already, says the server */
-	uint64_t pages[NR_ARRIVALS];
-	uint64_t zero_pages; /* of those, how many came as zeros */
-	uint64_t twice;	     /* pages that came but were there already */
-	uint64_t bytes;	     /* received, or read from images */
-	uint64_t gone;	     /* pages that the tasks threw away before they came */
-	uint64_t nr_latencies;
-	uint32_t *latency_ns; /* of faults: from the message to the page; a ring of MAX_LATENCIES */
-};
-#define MAX_LATENCIES (1U << 16)
 
 struct remote;
 struct lazyd {
@@ -131,9 +116,5 @@ bool remote_waiting(struct lazyd *d); /* answers to faults are under way */
 int remote_close(struct lazyd *d, bool failed);
 /* The connection is of no use any more. */
 void remote_drop(struct lazyd *d);
-
-/* ---- stats.c ---- */
-void stats_latency(struct lazy_stats *st, uint64_t ns);
-void stats_print(const struct lazyd *d);
 
 #endif

@@ -13,8 +13,7 @@ static void mark_done(struct lazyd *d, struct space *sp, uint64_t page, uint64_t
 	uint64_t new = space_set(sp, page, nr, PAGE_DONE);
 
 	d->nr_left -= new;
-	d->st.pages[why] += new;
-	d->st.twice += nr - new;
+	stats_arrived(d, sp->obj, page, nr, new, why);
 }
 
 /*

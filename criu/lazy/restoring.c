@@ -86,6 +86,7 @@ static struct space *add_task(struct lazyd *d, int32_t pid, int uffd)
 		return NULL;
 	d->nr_spaces++;
 	d->nr_left += sp->nr_left;
+	stats_task(d, obj, sp->nr_left);
 	pr_info("task %d: %" PRIu64 " pages to fill", pid, sp->nr_left);
 	return sp;
 }

@@ -34,7 +34,8 @@ struct object {
 	struct pagemap *pm;
 	struct lazy_run *runs;
 	size_t nr_runs;
-	uint64_t nr_pages; /* lazy ones */
+	uint64_t nr_pages;	 /* lazy ones */
+	struct drawing *drawing; /* in the report (stats.h); NULL: it is not */
 	TAILQ_HEAD(, space) spaces;
 	TAILQ_ENTRY(object) link;
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 enum log_level log_level = LOG_WARN;
+void (*log_before_stderr)(void);
 
 #define LINE_MAX_LEN 2048
 #define KEPT	     4
@@ -113,7 +114,11 @@ void log_print(enum log_level level, const char *fmt, ...)
 	}
 	if (log_level >= level) {
 		/* a log that cannot be written is no reason to fail */
-		ssize_t n = write(fd, line, len);
+		ssize_t n;
+
+		if (log_before_stderr && fd == STDERR_FILENO)
+			log_before_stderr();
+		n = write(fd, line, len);
 		(void)n;
 	}
 	errno = saved_errno;

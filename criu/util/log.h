@@ -34,6 +34,9 @@ const char *log_first_error(void);
 /* A new request begins: earlier errors are none of its own. */
 void log_forget_errors(void);
 
+/* Called before a line goes to stderr: takes away what is drawn on its last line. NULL: nothing is. */
+extern void (*log_before_stderr)(void);
+
 void log_print(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define pr_at(level, ...)                              \

@@ -97,7 +97,6 @@ static void free_all(struct lazyd *d)
 	close_safe(&d->listener);
 	close(d->epoll);
 	free(d->faults);
-	free(d->st.latency_ns);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -108,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	wire_set_up(true);
 	d.j = wire_journal();
+	d.st.history = wire_history();
 	if (size > 512)
 		return 0;
 	before = open_fds();

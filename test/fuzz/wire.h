@@ -10,6 +10,7 @@
 
 #include "fuzz.h"
 #include "lazy/journal.h"
+#include "lazy/stats.h"
 #include "mem/pagemap.h"
 #include "net/wire.h"
 #include "util/dirs.h"
@@ -82,6 +83,14 @@ static inline struct journal *wire_journal(void)
 	memset(j->log, 0, 64);
 	j->asked = j->finished = j->full = false;
 	return j;
+}
+
+/* Statistics; what they say does not matter. */
+static inline struct history *wire_history(void)
+{
+	static struct history h = { .recorded = true, .width_ns = 1000000 };
+
+	return &h;
 }
 
 /* A socket pair with room for all that either side sends, so that nobody has to read. */

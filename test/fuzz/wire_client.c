@@ -75,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	wire_set_up(true);
 	d.j = wire_journal();
+	d.st.history = wire_history();
 	if (size < 2 || size > MAX_SAY)
 		return 0;
 	TAILQ_INIT(&d.objects);
@@ -103,7 +104,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close(d.epoll);
 	free(d.buf);
 	free(d.faults);
-	free(d.st.latency_ns);
 	munmap((void *)BASE, NR_PAGES * PAGE_SIZE);
 	return 0;
 }
