@@ -12,6 +12,7 @@
 #include "files/files.h"
 #include "inventory.h"
 #include "lazy/serve.h"
+#include "lazy/spill.h"
 #include "mem/dedup.h"
 #include "mem/mem.h"
 #include "mem/pagemap.h"
@@ -46,7 +47,8 @@ static int step_options(struct op *op)
 	if (opts.lazy_pages) {
 		/* a key that lies there from an earlier dump would be used by lazy-pages */
 		tls_key_remove(op->images);
-		if ((opts.tls_psk && tls_key_make(op->images)) || lazy_server_listen())
+		if ((opts.tls_psk && tls_key_make(op->images)) || spill_open() ||
+		    lazy_server_listen())
 			return -1;
 	}
 	return files_init(op);
@@ -57,6 +59,7 @@ static void undo_options(struct op *op)
 	if (opts.lazy_pages) {
 		tls_key_remove(op->images);
 		lazy_server_unlisten();
+		spill_drop();
 	}
 	if (opts.page_server)
 		sink_disconnect(true);
@@ -275,6 +278,7 @@ static int finish(struct op *op)
 			pr_err("The pages were not fetched: the tasks go on here as if nothing had "
 			       "happened");
 			op->failed = true;
+			spill_drop();
 			inventory_remove(op);
 			tls_key_remove(op->images);
 			cure(op);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A small world for tests of the command line: a workload whose health shows from outside, a directory for each test, and
 a look at what may be left behind. Used by test/check.d/*."""
+import contextlib
 import ctypes
 import os
 import random
@@ -155,6 +156,22 @@ def family(pid):
     except OSError:
         return []
     return [pid] + [p for k in kids for p in family(int(k))]
+
+
+def own_mounts():
+    """This process, and all that it starts from now on, has mounts of its own: nothing that is mounted outlives it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    check(not libc.unshare(0x20000) and not libc.mount(b'none', b'/', None, 0x44000, None), 'no mount namespace of its own')   # CLONE_NEWNS; MS_REC | MS_PRIVATE
+
+
+@contextlib.contextmanager
+def tmpfs(dir, size):
+    """A filesystem of SIZE bytes (a multiple of 4096) on DIR. After own_mounts()."""
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=%d' % size, 'none', dir], check=True)
+    try:
+        yield dir
+    finally:
+        subprocess.run(['umount', '-l', dir], check=True)
 
 
 def kill_tree(pid):

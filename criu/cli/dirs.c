@@ -66,6 +66,13 @@ int dirs_open(enum dir_need need)
 	if (log_init(dirs.work, opts.log_file))
 		return -1;
 	log_set_pid(opts.log_pid);
+	if (opts.spill && opts.spill[0] != '/') {
+		cleanup_free char *here = get_current_dir_name();
+
+		opts.spill = here ? xasprintf("%s/%s", here, opts.spill) : NULL;
+		if (!opts.spill)
+			return -1;
+	}
 	if (fchdir(dirs.work)) {
 		pr_perror("Can't go to the work directory %s", work);
 		return -1;

@@ -256,7 +256,7 @@ const struct opt_def opt_table[] = {
 	STR("report", 0, report, C_LAZY, "FILE.html", "write a page with a picture of the migration", NOT("not written yet")),
 	ROW("reconnect-timeout", 0, OPT_NUM, &opts.reconnect_timeout_s, C_LAZY, "SECONDS", "how long to try to reach the server again (default: 600)", .min = 1, .max = 1000000),
 	FLAG("resume", 0, resume, C_LAZY, "go on with tasks that were stopped when their server was lost"),
-	STR("spill", 0, spill, C_DUMP, "DIR", "write the kept pages to disk while they are served", NOT("pages stay in memory")),
+	STR("spill", 0, spill, C_DUMP, "DIR", "with --lazy-pages: once the tasks run elsewhere, also write their pages there, for page-server to serve if this host dies"),
 
 	TITLE("Files and network"),
 	FLAG("ext-unix-sk", 'x', ext_unix_sk, C_BOTH, "allow UNIX sockets whose peer is outside of the tree", NOT("such sockets are refused")),

@@ -210,7 +210,7 @@ static void verify_all(struct verify *v, const char *path)
 	if (v->nr_problems)
 		return;
 	if (faccessat(v->dir, "pstree.img", F_OK, 0) && v->nr_maps) {
-		printf("%s holds only memory (a pre-dump)\n", path);
+		printf("%s holds only memory (a pre-dump, or a spill)\n", path);
 		return;
 	}
 	if (checkpoint_open(&v->ck, path) || checkpoint_load_files(&v->ck)) {

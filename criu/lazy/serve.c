@@ -13,6 +13,7 @@
 
 #include "lazy/ready.h"
 #include "lazy/server.h"
+#include "lazy/spill.h"
 #include "op.h"
 #include "remote/freeze.h"
 #include "util/dirs.h"
@@ -82,15 +83,20 @@ struct page_source *server_source(struct server *sv, uint64_t dst_id)
 
 /* ---- what happened, for the main thread ---- */
 
-static void tell(struct server *sv, bool *what)
+void server_wake(struct server *sv)
 {
 	uint64_t one = 1;
 
+	if (write(sv->wake, &one, sizeof(one)) < 0)
+		pr_perror("Can't wake the main thread");
+}
+
+static void tell(struct server *sv, bool *what)
+{
 	pthread_mutex_lock(&sv->lock);
 	*what = true;
 	pthread_mutex_unlock(&sv->lock);
-	if (write(sv->wake, &one, sizeof(one)) < 0)
-		pr_perror("Can't wake the main thread");
+	server_wake(sv);
 }
 
 /* ---- the urgent connection, and the only one of the plain protocol ---- */
@@ -140,8 +146,8 @@ static int answer_get(struct client *cl, const struct ps_msg *m)
 	cl->used = true;
 	if (cl->session)
 		nr = push_take(cl->session, s, page, nr);
-	else
-		cl->server->plain_used = true;
+	else if (!cl->server->plain_used)
+		tell(cl->server, &cl->server->plain_used);
 	if (!nr) {
 		none.len = PS_UNDERWAY;
 		return conn_send(&cl->c, &none, sizeof(none));
@@ -453,6 +459,12 @@ static int verdict(struct server *sv)
 		return 0;
 	if (sv->failed)
 		return -1;
+	if (sv->committed || sv->plain_used)
+		spill_start(sv);
+	if (sv->interrupted && spill_state() != SPILL_RUNS) {
+		pr_err("Ended by a signal: the destination still lacks pages");
+		return -1;
+	}
 	if (sv->lost && !sv->committed && !sv->images) {
 		pr_err("The destination went away before its tasks ran");
 		return -1;
@@ -469,6 +481,12 @@ static int on_signal(struct server *sv, int fd)
 
 	if (read(fd, &si, sizeof(si)) != sizeof(si))
 		return 0;
+	if (spill_state() == SPILL_RUNS && !sv->interrupted) {
+		pr_warn("%s: ending when all pages are in %s. Once more: at once",
+			strsignal(si.ssi_signo), opts.spill);
+		sv->interrupted = true;
+		return 0;
+	}
 	pr_err("Ended by a signal (%s)%s", strsignal(si.ssi_signo),
 	       sv->committed ? ": the destination still lacks pages" : "");
 	return -1;
@@ -565,7 +583,7 @@ int serve_images(void)
 	int ret;
 
 	tls_key_use_found(dirs.images);
-	if (tls_key_ensure(dirs.images) || lazy_server_listen())
+	if (spill_check(dirs.images) || tls_key_ensure(dirs.images) || lazy_server_listen())
 		return -1;
 	if (opts.ps_socket >= 0 && conn_from_fd(&given, opts.ps_socket))
 		return -1;
@@ -595,6 +613,7 @@ int lazy_serve_tasks(struct op *op, struct lazy_source *sources, unsigned nr,
 				 sources[i].pid, false);
 	if (!ret)
 		ret = status_ready() ? -1 : serve(&sv, the_listener, &given);
+	spill_end(sv.complete);
 	server_end(&sv);
 	close_safe(&the_listener);
 	out->complete = sv.complete;

@@ -75,12 +75,15 @@ struct server {
 	pthread_cond_t decided; /* committed has changed */
 	struct op *op;		/* dump --lazy-pages; NULL: images */
 	bool lost;		/* the only client is gone, and nothing says that it comes back */
+	bool interrupted;	/* ends as soon as the spill has */
 	int wake;		/* eventfd: one of these changed, or a thread ended */
 };
 
 /* ---- serve.c; beside push.c only the fuzzers call these ---- */
 int server_init(struct server *sv, bool images);
 void server_end(struct server *sv);
+/* The main thread shall look at what has changed. */
+void server_wake(struct server *sv);
 /* Everything that a client says, until it ends. 0; -1 logged. */
 int serve_client(struct client *cl);
 /* A new session, with one reference. NULL: out of memory, logged. */
