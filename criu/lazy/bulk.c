@@ -11,6 +11,8 @@
 /* Between two looks at new faults: so many bytes are received, so many pages placed. */
 #define RECV_BYTES  (32 * PAGE_SIZE)
 #define PLACE_PAGES 16U
+/* An acknowledgement costs both sides as much as some pages: one for so many, or when nothing more is there. */
+#define ACK_PAGES (4 * PS_BATCH)
 
 int bulk_send(struct remote *r, uint32_t cmd, struct object *obj, uint64_t src, uint64_t nr)
 {
@@ -29,6 +31,21 @@ static struct object *object_by_id(struct lazyd *d, uint64_t dst_id)
 		if (obj->dst_id == dst_id)
 			return obj;
 	return NULL;
+}
+
+/* The pages of this batch need not be asked for by those who fault on them now. */
+static void mark_coming(struct bulkbox *b)
+{
+	uint64_t left;
+	struct space *sp;
+
+	for (unsigned i = 0; i < b->head.m.len; i++) {
+		const struct ps_run *r = &b->head.runs[i];
+		int64_t page = object_page(b->obj, r->vaddr, &left);
+
+		TAILQ_FOREACH (sp, &b->obj->spaces, link)
+			space_set(sp, page, r->nr_pages, PAGE_ASKED);
+	}
 }
 
 /* The bytes of pages after the head, or -1 logged. */
@@ -50,8 +67,10 @@ static ssize_t check_head(struct lazyd *d)
 		total += r->nr_pages;
 		bytes += r->zeros ? 0 : r->nr_pages * PAGE_SIZE;
 	}
-	if (b->obj && i == m->len && total == m->nr_pages)
+	if (b->obj && i == m->len && total == m->nr_pages) {
+		mark_coming(b);
 		return bytes;
+	}
 	pr_err("%s pushed pages that are not wanted: object 0x%" PRIx64 ", 0x%" PRIx64 ", %" PRIu64
 	       " pages in %u runs",
 	       d->remote->bulk.peer, m->dst_id, m->vaddr, m->nr_pages, m->len);
@@ -107,6 +126,14 @@ static int received(struct lazyd *d, size_t head)
 	return 0;
 }
 
+static int acknowledge(struct remote *r)
+{
+	uint64_t nr = r->box.unacked;
+
+	r->box.unacked = 0;
+	return nr ? bulk_send(r, PS_ACK, NULL, 0, nr) : 0;
+}
+
 /* 1: something came, 0: nothing is there, -1 logged */
 static int receive(struct lazyd *d)
 {
@@ -127,7 +154,7 @@ static int receive(struct lazyd *d)
 	}
 	n = conn_take(&r->bulk, to, want, MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
-		return 0;
+		return acknowledge(r);
 	if (n <= 0)
 		return remote_lost(&r->bulk, n ? errno : 0);
 	b->have += n;
@@ -159,7 +186,8 @@ static int place(struct lazyd *d)
 	if (b->run < b->head.m.len)
 		return 1;
 	next_message(b);
-	return bulk_send(r, PS_ACK, NULL, 0, nr_pages) ? -1 : 1;
+	b->unacked += nr_pages;
+	return b->unacked >= ACK_PAGES && acknowledge(r) ? -1 : 1;
 }
 
 bool remote_has_bulk(const struct lazyd *d)

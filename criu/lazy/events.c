@@ -199,7 +199,7 @@ static int answer(struct lazyd *d, struct fault *f)
 	case PAGE_MISSING:
 		break;
 	}
-	left = min(left, len / PAGE_SIZE);
+	left = min(min(left, len / PAGE_SIZE), (uint64_t)MAX_WIDEN);
 	nr = widen(sp, f->addr, space_stretch(sp, page, page + left, true));
 	if (!d->remote || object_here(sp->obj, page, &left)) {
 		if (local_fault(d, sp->obj, src, nr))

@@ -25,10 +25,11 @@ struct bulkbox {
 	ssize_t bytes; /* of the pages; -1: the head is not complete */
 	bool complete;
 	struct object *obj;
-	unsigned run;  /* being placed, */
-	uint32_t done; /* pages of it that are */
-	char *buf;     /* PS_BATCH pages */
-	size_t at;     /* in BUF */
+	unsigned run;	  /* being placed, */
+	uint32_t done;	  /* pages of it that are */
+	char *buf;	  /* PS_BATCH pages */
+	size_t at;	  /* in BUF */
+	uint64_t unacked; /* pages in place that the server has not been told of */
 };
 
 /* A GET under way. Answers come in the order of the questions. */
