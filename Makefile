@@ -14,7 +14,7 @@ SAN      ?=
 B        := build$(if $(SAN),-san)
 
 CCACHE   := $(shell command -v ccache 2>/dev/null)
-PKGS     := libprotobuf-c libnl-3.0 libnl-route-3.0 libbsd-overlay gnutls jansson liblz4 libzstd
+PKGS     := libprotobuf-c libnl-3.0 libnl-route-3.0 libbsd-overlay jansson liblz4 libzstd
 WARN     := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection -fcf-protection -fPIE
 CFLAGS   ?= -O2 -g

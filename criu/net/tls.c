@@ -2,11 +2,11 @@
 #include "net/tls.h"
 
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "net/gnutls.h"
 #include "net/tls_keys.h"
 #include "util/log.h"
 #include "util/opts.h"
@@ -65,11 +65,11 @@ static int pull_timeout(gnutls_transport_ptr_t p, unsigned ms)
 /* Why the certificate of the other side is not good: a sentence, to be freed. */
 static char *verdict(gnutls_session_t s)
 {
-	unsigned status = gnutls_session_get_verify_cert_status(s);
+	unsigned status = gnutls.session_get_verify_cert_status(s);
 	gnutls_datum_t text = { 0 };
 	char *why;
 
-	if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) < 0)
+	if (gnutls.certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) < 0)
 		return xstrdup("its certificate is not trusted");
 	while (text.size && text.data[text.size - 1] == ' ')
 		text.data[--text.size] = 0;
@@ -78,7 +78,7 @@ static char *verdict(gnutls_session_t s)
 				? " (the name must be what --address says; --tls-no-cn-verify does "
 				  "without)"
 				: "");
-	gnutls_free(text.data);
+	(*gnutls.free)(text.data);
 	return why;
 }
 
@@ -139,14 +139,14 @@ static void let_it_hear(int fd)
 
 static int handshake(struct tls *t, enum tls_role role, int timeout_ms)
 {
-	gnutls_handshake_set_timeout(t->session, timeout_ms);
+	gnutls.handshake_set_timeout(t->session, timeout_ms);
 	do
-		t->error = gnutls_handshake(t->session);
-	while (t->error < 0 && !gnutls_error_is_fatal(t->error));
+		t->error = gnutls.handshake(t->session);
+	while (t->error < 0 && !gnutls.error_is_fatal(t->error));
 	if (t->error >= 0)
 		return 0;
 	if (t->error != GNUTLS_E_FATAL_ALERT_RECEIVED)
-		gnutls_alert_send_appropriate(t->session, t->error);
+		gnutls.alert_send_appropriate(t->session, t->error);
 	if (role == TLS_SERVER)
 		let_it_hear(t->fd);
 	return -1;
@@ -160,27 +160,27 @@ struct tls *tls_start(int fd, enum tls_role role, const char *peer, int timeout_
 	if (!t)
 		return NULL;
 	t->fd = fd;
-	ret = gnutls_init(&t->session,
+	ret = gnutls.init(&t->session,
 			  (role == TLS_SERVER ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NO_TICKETS);
 	if (!ret)
-		ret = gnutls_priority_set_direct(t->session, opts.tls ? X509 : PSK, NULL);
+		ret = gnutls.priority_set_direct(t->session, opts.tls ? X509 : PSK, NULL);
 	if (!ret)
 		ret = tls_keys_use(t->session, role);
 	if (ret) {
-		pr_err("Can't set up TLS: %s", gnutls_strerror(ret));
-		gnutls_deinit(t->session);
+		pr_err("Can't set up TLS: %s", gnutls.strerror(ret));
+		gnutls.deinit(t->session);
 		free(t);
 		return NULL;
 	}
-	gnutls_transport_set_ptr(t->session, t);
-	gnutls_transport_set_pull_function(t->session, pull);
-	gnutls_transport_set_vec_push_function(t->session, push);
-	gnutls_transport_set_pull_timeout_function(t->session, pull_timeout);
+	gnutls.transport_set_ptr(t->session, t);
+	gnutls.transport_set_pull_function(t->session, pull);
+	gnutls.transport_set_vec_push_function(t->session, push);
+	gnutls.transport_set_pull_timeout_function(t->session, pull_timeout);
 	if (!handshake(t, role, timeout_ms))
 		return t;
 	if (!quiet)
 		complain(t, role, peer);
-	gnutls_deinit(t->session);
+	gnutls.deinit(t->session);
 	free(t);
 	return NULL;
 }
@@ -190,8 +190,8 @@ void tls_end(struct tls *t)
 	struct pollfd p = { .fd = t->fd, .events = POLLOUT };
 
 	if (!t->error && poll(&p, 1, 0) == 1 && !(p.revents & (POLLERR | POLLHUP)))
-		gnutls_bye(t->session, GNUTLS_SHUT_WR);
-	gnutls_deinit(t->session);
+		gnutls.bye(t->session, GNUTLS_SHUT_WR);
+	gnutls.deinit(t->session);
 	free(t);
 }
 
@@ -204,12 +204,12 @@ const char *tls_error(struct tls *t)
 	gnutls_alert_description_t alert;
 
 	if (t->error != GNUTLS_E_FATAL_ALERT_RECEIVED)
-		return gnutls_strerror(t->error);
-	alert = gnutls_alert_get(t->session);
+		return gnutls.strerror(t->error);
+	alert = gnutls.alert_get(t->session);
 	if (alert == GNUTLS_A_CERTIFICATE_REQUIRED)
 		return "it refused the connection: no CA that it trusts has signed our certificate";
 	snprintf(text, sizeof(text), "it refused the connection (%s)",
-		 gnutls_alert_get_name(alert) ?: "for no known reason");
+		 gnutls.alert_get_name(alert) ?: "for no known reason");
 	return text;
 }
 
@@ -229,7 +229,7 @@ ssize_t tls_take(struct tls *t, void *buf, size_t len, int flags)
 
 	t->nowait = flags & MSG_DONTWAIT;
 	do {
-		ssize_t n = gnutls_record_recv(t->session, (char *)buf + done, len - done);
+		ssize_t n = gnutls.record_recv(t->session, (char *)buf + done, len - done);
 
 		if (n == GNUTLS_E_INTERRUPTED)
 			continue;
@@ -261,7 +261,7 @@ static int failed_send(struct tls *t, int error)
 	if (t->received)
 		return failed(t, error);
 	t->nowait = true;
-	if (gnutls_record_recv(t->session, &byte, 1) == GNUTLS_E_FATAL_ALERT_RECEIVED)
+	if (gnutls.record_recv(t->session, &byte, 1) == GNUTLS_E_FATAL_ALERT_RECEIVED)
 		return failed(t, GNUTLS_E_FATAL_ALERT_RECEIVED);
 	errno = err;
 	return failed(t, error);
@@ -270,7 +270,7 @@ static int failed_send(struct tls *t, int error)
 static int send_all(struct tls *t, const char *buf, size_t len)
 {
 	while (len) {
-		ssize_t n = gnutls_record_send(t->session, buf, len);
+		ssize_t n = gnutls.record_send(t->session, buf, len);
 
 		if (n == GNUTLS_E_INTERRUPTED)
 			continue;
@@ -319,5 +319,5 @@ int tls_sendv(struct tls *t, const struct iovec *iov, int nr)
 
 bool tls_pending(struct tls *t)
 {
-	return gnutls_record_check_pending(t->session);
+	return gnutls.record_check_pending(t->session);
 }

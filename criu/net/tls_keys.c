@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "net/gnutls.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/opts.h"
@@ -43,7 +44,7 @@ static const char *pick(const char *option, const char *fallback)
 static int bad_file(const char *what, const char *path, int error)
 {
 	pr_err("Can't use %s as %s: %s", path, what,
-	       error ? gnutls_strerror(error) : "there is none in it");
+	       error ? gnutls.strerror(error) : "there is none in it");
 	return -1;
 }
 
@@ -59,11 +60,11 @@ static int load_cas(gnutls_certificate_credentials_t c, enum tls_role role)
 		return -1;
 	}
 	if (!opts.tls_cacert && role == TLS_CLIENT &&
-	    gnutls_certificate_set_x509_system_trust(c) < 0)
+	    gnutls.certificate_set_x509_system_trust(c) < 0)
 		pr_debug("TLS: the system has no CAs of its own");
-	if (ca && (n = gnutls_certificate_set_x509_trust_file(c, ca, GNUTLS_X509_FMT_PEM)) <= 0)
+	if (ca && (n = gnutls.certificate_set_x509_trust_file(c, ca, GNUTLS_X509_FMT_PEM)) <= 0)
 		return bad_file("certificate of a CA (--tls-cacert)", ca, n);
-	if (crl && (n = gnutls_certificate_set_x509_crl_file(c, crl, GNUTLS_X509_FMT_PEM)) <= 0)
+	if (crl && (n = gnutls.certificate_set_x509_crl_file(c, crl, GNUTLS_X509_FMT_PEM)) <= 0)
 		return bad_file("list of revoked certificates (--tls-cacrl)", crl, n);
 	return 0;
 }
@@ -81,10 +82,10 @@ static int load_own(gnutls_certificate_credentials_t c)
 				  i ? "key" : "cert");
 			return -1;
 		}
-	ret = gnutls_certificate_set_x509_key_file(c, cert, key, GNUTLS_X509_FMT_PEM);
+	ret = gnutls.certificate_set_x509_key_file(c, cert, key, GNUTLS_X509_FMT_PEM);
 	if (ret >= 0)
 		return 0;
-	pr_err("Can't use the certificate %s with the key %s: %s", cert, key, gnutls_strerror(ret));
+	pr_err("Can't use the certificate %s with the key %s: %s", cert, key, gnutls.strerror(ret));
 	return -1;
 }
 
@@ -100,12 +101,12 @@ static int prepare_x509(enum tls_role role)
 		       "--tls-no-cn-verify does without");
 		return -1;
 	}
-	if (gnutls_certificate_allocate_credentials(&c)) {
+	if (gnutls.certificate_allocate_credentials(&c)) {
 		pr_err("Out of memory");
 		return -1;
 	}
 	if (load_cas(c, role) || load_own(c)) {
-		gnutls_certificate_free_credentials(c);
+		gnutls.certificate_free_credentials(c);
 		return -1;
 	}
 	x509[role] = c;
@@ -200,7 +201,7 @@ bad:
 
 static int find_key(gnutls_session_t s, const char *name, gnutls_datum_t *key)
 {
-	key->data = gnutls_malloc(KEY_BYTES);
+	key->data = (*gnutls.malloc)(KEY_BYTES);
 	if (!key->data)
 		return -1;
 	memcpy(key->data, psk, KEY_BYTES);
@@ -218,17 +219,17 @@ static int prepare_psk(enum tls_role role, int dirfd)
 	if (read_key(dirfd))
 		return -1;
 	if (role == TLS_SERVER) {
-		ret = gnutls_psk_allocate_server_credentials(&psk_server);
+		ret = gnutls.psk_allocate_server_credentials(&psk_server);
 		if (!ret)
-			gnutls_psk_set_server_credentials_function(psk_server, find_key);
+			gnutls.psk_set_server_credentials_function(psk_server, find_key);
 	} else {
-		ret = gnutls_psk_allocate_client_credentials(&psk_client);
+		ret = gnutls.psk_allocate_client_credentials(&psk_client);
 		if (!ret)
-			ret = gnutls_psk_set_client_credentials(psk_client, WHO, &key,
+			ret = gnutls.psk_set_client_credentials(psk_client, WHO, &key,
 								GNUTLS_PSK_KEY_RAW);
 	}
 	if (ret)
-		pr_err("Can't set up TLS: %s", gnutls_strerror(ret));
+		pr_err("Can't set up TLS: %s", gnutls.strerror(ret));
 	return ret ? -1 : 0;
 }
 
@@ -238,13 +239,13 @@ void tls_forget(void)
 {
 	for (int i = 0; i < 2; i++) {
 		if (x509[i])
-			gnutls_certificate_free_credentials(x509[i]);
+			gnutls.certificate_free_credentials(x509[i]);
 		x509[i] = NULL;
 	}
 	if (psk_client)
-		gnutls_psk_free_client_credentials(psk_client);
+		gnutls.psk_free_client_credentials(psk_client);
 	if (psk_server)
-		gnutls_psk_free_server_credentials(psk_server);
+		gnutls.psk_free_server_credentials(psk_server);
 	psk_client = NULL;
 	psk_server = NULL;
 	explicit_bzero(psk, sizeof(psk));
@@ -252,7 +253,11 @@ void tls_forget(void)
 
 int tls_prepare(enum tls_role role, int dirfd)
 {
-	return opts.tls ? prepare_x509(role) : opts.tls_psk ? prepare_psk(role, dirfd) : 0;
+	if (!tls_wanted())
+		return 0;
+	if (gnutls_load())
+		return -1;
+	return opts.tls ? prepare_x509(role) : prepare_psk(role, dirfd);
 }
 
 int tls_keys_use(gnutls_session_t s, enum tls_role role)
@@ -260,16 +265,16 @@ int tls_keys_use(gnutls_session_t s, enum tls_role role)
 	int ret;
 
 	if (!opts.tls)
-		return role == TLS_SERVER ? gnutls_credentials_set(s, GNUTLS_CRD_PSK, psk_server)
-					  : gnutls_credentials_set(s, GNUTLS_CRD_PSK, psk_client);
-	ret = gnutls_credentials_set(s, GNUTLS_CRD_CERTIFICATE, x509[role]);
+		return role == TLS_SERVER ? gnutls.credentials_set(s, GNUTLS_CRD_PSK, psk_server)
+					  : gnutls.credentials_set(s, GNUTLS_CRD_PSK, psk_client);
+	ret = gnutls.credentials_set(s, GNUTLS_CRD_CERTIFICATE, x509[role]);
 	if (ret)
 		return ret;
 	if (role == TLS_SERVER) {
-		gnutls_certificate_server_set_request(s, GNUTLS_CERT_REQUIRE);
-		gnutls_session_set_verify_cert(s, NULL, 0);
+		gnutls.certificate_server_set_request(s, GNUTLS_CERT_REQUIRE);
+		gnutls.session_set_verify_cert(s, NULL, 0);
 	} else {
-		gnutls_session_set_verify_cert(s, opts.tls_no_cn_verify ? NULL : opts.address, 0);
+		gnutls.session_set_verify_cert(s, opts.tls_no_cn_verify ? NULL : opts.address, 0);
 	}
 	return 0;
 }
