@@ -25,6 +25,9 @@ int cmd_verify(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_core_dump(int argc, char **argv);
 
+/* missing.c: one of the things of cmd_x() */
+int x_missing(const char *path);
+
 /* ---- entries as JSON ---- */
 struct decode_how {
 	bool pretty;	 /* the readable form */

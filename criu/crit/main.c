@@ -16,7 +16,7 @@ static const struct {
 	{ "encode", cmd_encode, "[-i IN] [-o OUT]", "JSON as an image" },
 	{ "show", cmd_show, "[--nopl] [IN]", "an image in readable form" },
 	{ "info", cmd_info, "[IN]", "what an image is and how many entries it has" },
-	{ "x", cmd_x, "DIR ps|fds|mems|rss", "look around in a checkpoint" },
+	{ "x", cmd_x, "DIR ps|fds|mems|rss|missing", "look around in a checkpoint" },
 	{ "verify", cmd_verify, "DIR", "is it a checkpoint that can be restored?" },
 	{ "diff", cmd_diff, "A B", "what changed between two checkpoints of a tree" },
 	{ "core-dump", cmd_core_dump, "DIR OUT", "core files for a debugger" },

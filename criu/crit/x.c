@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* crit x DIR ps|fds|mems|rss: looks around in a checkpoint. */
+/* crit x DIR ps|fds|mems|rss|missing: looks around in a checkpoint. */
 #include "crit.h"
 
 #include <errno.h>
@@ -251,23 +251,27 @@ static int explore(struct checkpoint *ck, const char *what)
 		return each_task(ck, task_mems);
 	if (!strcmp(what, "rss"))
 		return each_task(ck, task_rss);
-	pr_err("crit x: %s is none of ps, fds, mems, rss", what);
+	pr_err("crit x: %s is none of ps, fds, mems, rss, missing", what);
 	return -1;
 }
 
 int cmd_x(int argc, char **argv)
 {
-	struct checkpoint ck;
+	struct checkpoint ck = { .dir = -1 };
 	int ret;
 
 	if (argc != 3) {
-		fprintf(stderr, "usage: crit x DIR ps|fds|mems|rss\n");
+		fprintf(stderr, "usage: crit x DIR ps|fds|mems|rss|missing\n");
 		return 1;
 	}
-	if (checkpoint_open(&ck, argv[1]))
-		return 1;
-	ret = explore(&ck, argv[2]);
-	checkpoint_close(&ck);
+	if (!strcmp(argv[2], "missing")) {
+		ret = x_missing(argv[1]);
+	} else {
+		if (checkpoint_open(&ck, argv[1]))
+			return 1;
+		ret = explore(&ck, argv[2]);
+		checkpoint_close(&ck);
+	}
 	if (fflush(stdout)) {
 		pr_perror("Can't write the output");
 		ret = -1;

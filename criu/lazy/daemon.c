@@ -245,7 +245,8 @@ static int work(struct lazyd *d, bool again)
 	/* an epoll hears only the signals of the process that has put the signalfd into it */
 	if (!ret)
 		ret = watch(d, d->signals, WATCH_SIGNALS, NULL);
-	d->j->connected = !ret;
+	/* a plain server is there when its first page is */
+	d->j->connected = !ret && (!d->remote || d->j->extended);
 	if (!ret)
 		ret = loop(d);
 	d->st.end_ns = now_ns();

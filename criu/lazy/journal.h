@@ -25,7 +25,8 @@ struct journal {
 	bool asked;	/* restore said that it is done: the source may have been told */
 	bool finished;	/* and was answered: the tasks run */
 	bool full;	/* more happened than fits: a new worker could not know what */
-	bool connected; /* the worker has reached the server */
+	bool connected; /* the worker has reached the server: it has answered */
+	bool extended;	/* and knows the extensions */
 	int epoll, restore, urgent, bulk; /* the worker's descriptors, for the next one to close */
 	uint64_t nr_left;		  /* pages, for messages */
 	size_t used;			  /* bytes of LOG */

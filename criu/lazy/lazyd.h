@@ -5,7 +5,7 @@
  * discards apart made both slower.)
  *
  * daemon.c: the command, the loop. restoring.c: restore's hand-over. events.c: what the kernel says about the address spaces.
- * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. stats.c: what it cost;
+ * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. missing.c: what there is to say when it gives up. stats.c: what it cost;
  * progress.c and report.c show it.
  */
 #ifndef CRIU_LAZY_LAZYD_H
@@ -74,6 +74,8 @@ int restore_accept(struct lazyd *d);
 int restore_message(struct lazyd *d);
 /* A new worker: what the dead one knew. */
 int restore_take_over(struct lazyd *d);
+/* Only what the journal says: the spaces and where their pages belong. -1 logged. */
+int restore_replay(struct lazyd *d);
 int restore_answer(struct lazyd *d); /* the source has agreed: restore may let the tasks run */
 
 /* ---- events.c ---- */
@@ -116,5 +118,12 @@ bool remote_waiting(struct lazyd *d); /* answers to faults are under way */
 int remote_close(struct lazyd *d, bool failed);
 /* The connection is of no use any more. */
 void remote_drop(struct lazyd *d);
+
+/* ---- missing.c ---- */
+/* In the work directory, when the daemon has given up. */
+#define MISSING_FILE "missing-pages.json"
+/* Writes it, and j->nr_left. -1 logged. */
+int missing_report(struct lazyd *d);
+void missing_forget(void); /* it is not true any more */
 
 #endif

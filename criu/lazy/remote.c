@@ -73,8 +73,13 @@ static int attach(struct remote *r)
 		       : 0;
 }
 
-static int plain(struct remote *r)
+static int plain(struct lazyd *d, struct remote *r)
 {
+	/* somebody in between who takes connections for a server that is gone must not pass for a plain one: that would know no commit */
+	if (d->j->extended) {
+		pr_err("%s closed the connection", r->urgent.c.peer);
+		return -1;
+	}
 	pr_warn("%s does not know the extensions: the plain protocol is slower, and does not"
 		" protect the tasks if one side dies half-way",
 		r->urgent.c.peer);
@@ -82,7 +87,7 @@ static int plain(struct remote *r)
 	return server_connect(&r->urgent.c);
 }
 
-static int speak(struct remote *r)
+static int speak(struct lazyd *d, struct remote *r)
 {
 	int ret;
 
@@ -91,8 +96,9 @@ static int speak(struct remote *r)
 	if (opts.ps_socket >= 0) /* a second connection cannot be made */
 		return conn_set_timeout(&r->urgent.c, STALL_S);
 	ret = hello(r);
-	if (ret < 0 || (ret ? plain(r) : attach(r)))
+	if (ret < 0 || (ret ? plain(d, r) : attach(r)))
 		return -1;
+	d->j->extended = !ret;
 	return conn_set_timeout(&r->urgent.c, STALL_S);
 }
 
@@ -119,7 +125,7 @@ int remote_connect(struct lazyd *d)
 	r->urgent.buf = xmalloc(INBOX);
 	r->box.buf = aligned_alloc(PAGE_SIZE, PS_BATCH * PAGE_SIZE);
 	r->asks = xcalloc(ASKS, sizeof(*r->asks));
-	if (!r->urgent.buf || !r->box.buf || !r->asks || speak(r) ||
+	if (!r->urgent.buf || !r->box.buf || !r->asks || speak(d, r) ||
 	    watch(d, r->urgent.c.fd, WATCH_URGENT, NULL) ||
 	    (r->features && watch(d, r->bulk.fd, WATCH_BULK, NULL))) {
 		remote_free(r);
@@ -331,6 +337,7 @@ static int answered(struct lazyd *d, const struct ps_msg *m)
 		       a->src, a->obj->id);
 		return -1;
 	}
+	d->j->connected = true;
 	if (!m->nr_pages)
 		d->st.underway_faults++;
 	else if (a->why == BY_FAULT)

@@ -155,12 +155,17 @@ static int replay(const struct journal_event *e, void *arg)
 	return -1;
 }
 
+int restore_replay(struct lazyd *d)
+{
+	return journal_replay(d->j, replay, d);
+}
+
 int restore_take_over(struct lazyd *d)
 {
 	struct object *obj;
 	struct space *sp;
 
-	if (journal_replay(d->j, replay, d))
+	if (restore_replay(d))
 		return -1;
 	d->finished = d->j->finished;
 	d->committed = d->finished;

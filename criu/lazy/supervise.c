@@ -163,13 +163,16 @@ static unsigned live_spaces(struct supervisor *s)
 
 static void give_up(struct supervisor *s)
 {
+	bool listed;
+
 	signal_tasks(s, SIGSTOP);
 	s->stopped = true;
+	listed = !missing_report(s->d);
 	pr_err("%" PRIu64
-	       " pages of %u tasks are missing, and cannot be had: the tasks are stopped."
+	       " pages of %u tasks are missing, and cannot be had%s: the tasks are stopped."
 	       " \"criu lazy-pages --resume\" with the same -W (or -D), and --address and --port"
 	       " where the server is now, lets them go on",
-	       s->j->nr_left, live_spaces(s));
+	       s->j->nr_left, live_spaces(s), listed ? " (" MISSING_FILE " lists them)" : "");
 }
 
 struct resume {
@@ -193,8 +196,10 @@ static int take_resume(struct supervisor *s)
 		opts.port = r.port;
 	pr_info("asked to go on, with %s port %d", opts.address ?: "local images", opts.port);
 	s->stopped = false;
+	s->j->extended = false;
 	s->failures = 0;
 	s->lost_since_us = now_us();
+	missing_forget();
 	/* who faults before the server answers waits, as always */
 	signal_tasks(s, SIGCONT);
 	return write_full(sock, "", 1);
