@@ -140,7 +140,7 @@ static int background(struct lazyd *d, bool bulk)
 	if (!d->finished)
 		return 0;
 	here = local_background(d);
-	if (here < 0 || !d->remote || !bulk)
+	if (here < 0 || !d->remote || !bulk || !remote_has_bulk(d))
 		return here;
 	there = remote_bulk(d);
 	return there < 0 ? -1 : here | there;
@@ -254,6 +254,7 @@ static int work(struct lazyd *d, bool again)
 	progress_clear();
 	if (opts.display_stats && !ret)
 		stats_print(d);
+	d->j->complete = !ret;
 	if (!ret)
 		return remote_close(d, false) ? WORKER_LOST : WORKER_DONE;
 	if (d->j->asked) { /* the tasks run, or may: the next worker tries again */

@@ -108,7 +108,7 @@ int events_read(struct lazyd *d, struct space *sp)
 	do {
 		n = journal_read(d->j, uffd, &msgs);
 		if (n < 0 && errno == EAGAIN)
-			return some;
+			break;
 		if (n <= 0) {
 			pr_perror("userfaultfd of task %d: can't read", sp->pid);
 			return -1;
@@ -120,6 +120,9 @@ int events_read(struct lazyd *d, struct space *sp)
 				    : mapping_changed(d, sp, &msgs[i]))
 				return -1;
 	} while (n == JOURNAL_BATCH);
+	/* the task may have thrown away the last that it lacked */
+	if (d->finished && !sp->nr_left)
+		space_ended(d, sp);
 	return some;
 }
 

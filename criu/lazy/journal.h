@@ -24,6 +24,7 @@ struct journal {
 	bool over;	/* the daemon is ending: nobody starts anybody */
 	bool asked;	/* restore said that it is done: the source may have been told */
 	bool finished;	/* and was answered: the tasks run */
+	bool complete;	/* every page is in place: only the server has to be told */
 	bool full;	/* more happened than fits: a new worker could not know what */
 	bool connected; /* the worker has reached the server: it has answered */
 	bool extended;	/* and knows the extensions */

@@ -160,6 +160,18 @@ int restore_replay(struct lazyd *d)
 	return journal_replay(d->j, replay, d);
 }
 
+/* What was complete before the tasks ran, or before this worker, is let go. */
+static void end_complete_spaces(struct lazyd *d)
+{
+	struct object *obj;
+	struct space *sp;
+
+	TAILQ_FOREACH (obj, &d->objects, link)
+		TAILQ_FOREACH (sp, &obj->spaces, link)
+			if (!sp->nr_left)
+				space_ended(d, sp);
+}
+
 int restore_take_over(struct lazyd *d)
 {
 	struct object *obj;
@@ -183,6 +195,8 @@ int restore_take_over(struct lazyd *d)
 			/* whoever asked the dead one asks again */
 			uffd_wake(sp->uffd, LOWEST_ADDRESS, HIGHEST_ADDRESS - LOWEST_ADDRESS);
 		}
+	if (d->finished)
+		end_complete_spaces(d);
 	if (d->restore >= 0 && d->finished) {
 		uint32_t word = LAZY_FINISHED;
 
@@ -194,18 +208,6 @@ int restore_take_over(struct lazyd *d)
 	if (d->restore >= 0)
 		return watch(d, d->restore, WATCH_RESTORE, NULL);
 	return d->finished ? 0 : watch(d, d->listener, WATCH_LISTENER, NULL);
-}
-
-/* What was complete before the tasks ran is let go now. */
-static void end_complete_spaces(struct lazyd *d)
-{
-	struct object *obj;
-	struct space *sp;
-
-	TAILQ_FOREACH (obj, &d->objects, link)
-		TAILQ_FOREACH (sp, &obj->spaces, link)
-			if (!sp->nr_left)
-				space_ended(d, sp);
 }
 
 /*

@@ -32,6 +32,7 @@ struct supervisor {
 	int (*work)(struct lazyd *d, bool again);
 	int worker, guard;	/* pidfds; -1: not running */
 	bool again;		/* a worker has run before */
+	bool last;		/* nobody lacks pages any more: one more tells the server */
 	unsigned failures;	/* in a row */
 	uint64_t lost_since_us; /* 0: not lost */
 	bool stopped;		/* the tasks are, until --resume */
@@ -252,14 +253,23 @@ static unsigned pause_ms(const struct supervisor *s)
 	return min(FIRST_PAUSE_MS << min(s->failures, 10U), LONGEST_PAUSE_MS);
 }
 
-/* Another worker, after a pause that grows; or, when it has been tried for long enough, none. 0; -1: there is nobody left to care for */
+/*
+ * Another worker, after a pause that grows; or, when it has been tried for long enough, none. 0; 1: everything is in place; -1: there is nobody left to care for
+ */
 static int next_worker(struct supervisor *s)
 {
 	unsigned timeout_s = opts.reconnect_timeout_s ?: DEFAULT_TIMEOUT_S;
 
 	if (s->again && s->j->asked && !live_spaces(s)) {
-		pr_err("The tasks have ended");
-		return -1;
+		if (s->last && s->j->complete) {
+			pr_warn("Everything is in place, but perhaps the server does not know");
+			return 1;
+		}
+		if (s->last) {
+			pr_err("The tasks have ended");
+			return -1;
+		}
+		s->last = true;
 	}
 	if (s->j->full ||
 	    (s->lost_since_us && now_us() - s->lost_since_us > timeout_s * 1000000UL)) {
@@ -324,9 +334,9 @@ static int keep_watch(struct supervisor *s)
 	while (!ret) {
 		if (s->guard < 0)
 			start_guard(s); /* without one it goes on, less safely */
-		if (s->worker < 0 && !s->stopped && next_worker(s))
-			ret = -1;
-		else
+		if (s->worker < 0 && !s->stopped)
+			ret = next_worker(s);
+		if (!ret)
 			ret = wait_for_events(s);
 	}
 	s->j->over = true;

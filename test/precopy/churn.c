@@ -2,15 +2,18 @@
 /*
  * A tree of processes that does to its memory whatever can be done to memory, at random, and knows what must be in every page.
  *
- *	churn STATE_FILE SEED PAUSE_US MAX_PROCESSES
+ *	churn STATE_FILE SEED PAUSE_US MAX_PROCESSES [MAX_PAGES [NR_THREADS]]
  *
- * STATE_FILE is mapped by all of them (struct state): what is in it survives outside of any checkpoint, so that a process that was
+ * MAX_PAGES: of one region (96). NR_THREADS of each process write to pages of their own, which nothing else moves, all the time: also while the
+ * main thread forks or remaps. STATE_FILE is mapped by all of them (struct state): what is in it survives outside of any checkpoint, so that a process that was
  * put back to an older state is found out. When WANT changes, every process verifies all that it has, says so in
- * its slot, and goes on. Test: 35-precopy.
+ * its slot, and goes on. Tests: 35-precopy, 38-storm.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +25,10 @@
 #define PAGE	    4096UL
 #define MAX_PROCS   8
 #define MAX_REGIONS 24
-#define MAX_PAGES   96
+#define MAX_PAGES   1024
+#define HOT_PAGES   240 /* of all threads of a process */
+#define MAX_THREADS 8
+#define FREED	    (1ULL << 63)
 
 struct slot {
 	_Atomic uint64_t used, done,
@@ -37,18 +43,24 @@ struct state {
 struct region {
 	char *base; /* NULL: free */
 	unsigned nr, prot;
-	uint64_t version[MAX_PAGES]; /* of each page's contents; 0: zeros */
+	uint64_t version
+		[MAX_PAGES]; /* of each page's contents; 0: zeros; FREED: that, or zeros by now */
 };
 
 static struct state *state;
 static struct region regions[MAX_REGIONS];
 static uint64_t rng, counter, next_version;
-static unsigned me, nr_children, max_procs;
+static unsigned me, nr_children, max_procs, max_pages = 96, nr_threads, pause_us;
+
+static uint64_t rnd_of(uint64_t *seed, uint64_t n)
+{
+	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (*seed >> 33) % n;
+}
 
 static uint64_t rnd(uint64_t n)
 {
-	rng = rng * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (rng >> 33) % n;
+	return rnd_of(&rng, n);
 }
 
 static void bad(const char *what, void *at, uint64_t have, uint64_t want)
@@ -75,15 +87,26 @@ static void fill(struct region *r, unsigned page)
 	r->version[page] = v;
 }
 
-static void verify_page(const struct region *r, unsigned page)
+/* The first word of a page that is not VERSION's; NULL: it is whole. */
+static uint64_t *wrong_word(uint64_t *p, uint64_t version)
 {
-	uint64_t *p = (uint64_t *)(r->base + page * PAGE);
-
 	for (unsigned i = 0; i < PAGE / 8; i++)
-		if (p[i] != word(r->version[page], i)) {
-			bad("page", &p[i], p[i], word(r->version[page], i));
-			return;
-		}
+		if (p[i] != word(version, i))
+			return &p[i];
+	return NULL;
+}
+
+static void verify_page(struct region *r, unsigned page)
+{
+	uint64_t *p = (uint64_t *)(r->base + page * PAGE), v = r->version[page] & ~FREED;
+	uint64_t *wrong = wrong_word(p, v);
+
+	if (!wrong)
+		return;
+	if ((r->version[page] & FREED) && !wrong_word(p, 0))
+		r->version[page] = 0; /* and so it stays */
+	else
+		bad("page", wrong, *wrong, word(v, wrong - p));
 }
 
 static void verify_all(void)
@@ -97,6 +120,129 @@ static void verify_all(void)
 			verify_page(r, i);
 		mprotect(r->base, r->nr * PAGE, r->prot);
 	}
+}
+
+/* ---- pages of the threads ---- */
+
+/*
+ * What is in them tells its version itself, since a fork takes a picture at any instant: of a page that is being written it has the new version up to some word, and
+ * the one before it from there on.
+ */
+static struct hot {
+	char *base;
+	_Atomic uint64_t version[HOT_PAGES];
+	uint64_t floor[HOT_PAGES]; /* before the fork */
+	_Atomic uint64_t want, done[MAX_THREADS];
+} hot;
+
+static uint64_t *hot_page(unsigned page)
+{
+	return (uint64_t *)(hot.base + page * PAGE);
+}
+
+static uint64_t hot_word(unsigned page, unsigned i)
+{
+	return word(page + 1, i);
+}
+
+static void hot_write(unsigned page, uint64_t version)
+{
+	volatile uint64_t *p = hot_page(page);
+
+	for (unsigned i = 0; i < PAGE / 8; i++)
+		p[i] = hot_word(page, i) + version;
+	hot.version[page] = version;
+}
+
+static void hot_verify(unsigned page)
+{
+	uint64_t *p = hot_page(page);
+
+	for (unsigned i = 0; i < PAGE / 8; i++)
+		if (p[i] - hot_word(page, i) != hot.version[page]) {
+			bad("a thread's page: version", &p[i], p[i] - hot_word(page, i),
+			    hot.version[page]);
+			return;
+		}
+}
+
+/* In a new child: the picture is one that can be, and is written anew. */
+static void hot_adopt(unsigned page)
+{
+	uint64_t *p = hot_page(page), first = p[0] - hot_word(page, 0), last = first;
+
+	for (unsigned i = 0; i < PAGE / 8; i++) {
+		uint64_t v = p[i] - hot_word(page, i);
+
+		if (v > last || v + 1 < first || v < hot.floor[page]) {
+			bad("a thread's page at a fork: version", &p[i], v, last);
+			break;
+		}
+		last = v;
+	}
+	hot_write(page, first + 1);
+}
+
+static void *hot_thread(void *arg)
+{
+	unsigned mine = (uintptr_t)arg;
+	uint64_t seed = rng + mine;
+
+	for (;;) {
+		unsigned page = rnd_of(&seed, HOT_PAGES / nr_threads) * nr_threads + mine;
+
+		hot_verify(page);
+		if (rnd_of(&seed, 2))
+			hot_write(page, hot.version[page] + 1);
+		if (hot.done[mine] != hot.want) {
+			uint64_t want = hot.want;
+
+			for (page = mine; page < HOT_PAGES; page += nr_threads)
+				hot_verify(page);
+			hot.done[mine] = want;
+		}
+		usleep(rnd_of(&seed, 2 * pause_us + 20));
+	}
+	return NULL;
+}
+
+static void hot_start(void)
+{
+	pthread_t t;
+
+	for (uintptr_t i = 0; i < nr_threads; i++) {
+		if (pthread_create(&t, NULL, hot_thread, (void *)i))
+			bad("pthread_create", NULL, 0, 0);
+		pthread_detach(t);
+	}
+}
+
+static void hot_begin(void)
+{
+	if (!nr_threads)
+		return;
+	hot.base = mmap(NULL, HOT_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+	for (unsigned i = 0; i < HOT_PAGES; i++)
+		hot_write(i, 1);
+	hot_start();
+}
+
+static void hot_forked(void)
+{
+	for (unsigned i = 0; nr_threads && i < HOT_PAGES; i++)
+		hot_adopt(i);
+	memset(hot.done, 0, sizeof(hot.done));
+	hot.want = 0;
+	hot_start();
+}
+
+static void hot_verify_all(uint64_t want)
+{
+	hot.want = want;
+	for (unsigned i = 0; i < nr_threads; i++)
+		while (hot.done[i] != want)
+			usleep(100);
 }
 
 /* ---- operations ---- */
@@ -128,24 +274,31 @@ static void op_read(void)
 		verify_page(r, rnd(r->nr));
 }
 
+static struct region *free_region(void)
+{
+	for (struct region *r = regions; r < regions + MAX_REGIONS; r++)
+		if (!r->base)
+			return r;
+	return NULL;
+}
+
 static void op_map(void)
 {
-	for (struct region *r = regions; r < regions + MAX_REGIONS; r++) {
-		if (r->base)
-			continue;
-		r->nr = rnd(MAX_PAGES) + 1;
-		r->prot = PROT_READ | PROT_WRITE;
-		r->base = mmap(NULL, r->nr * PAGE, r->prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (r->base == MAP_FAILED) {
-			r->base = NULL;
-			return;
-		}
-		memset(r->version, 0, sizeof(r->version));
-		for (unsigned i = 0; i < r->nr; i++)
-			if (rnd(3))
-				fill(r, i);
+	struct region *r = free_region();
+
+	if (!r)
+		return;
+	r->nr = rnd(max_pages) + 1;
+	r->prot = PROT_READ | PROT_WRITE;
+	r->base = mmap(NULL, r->nr * PAGE, r->prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (r->base == MAP_FAILED) {
+		r->base = NULL;
 		return;
 	}
+	memset(r->version, 0, sizeof(r->version));
+	for (unsigned i = 0; i < r->nr; i++)
+		if (rnd(3))
+			fill(r, i);
 }
 
 static void op_unmap(void)
@@ -180,7 +333,7 @@ static void op_replace(void)
 static void op_resize(void)
 {
 	struct region *r = pick(0);
-	unsigned nr = rnd(MAX_PAGES) + 1;
+	unsigned nr = rnd(max_pages) + 1;
 	char *p;
 
 	if (!r)
@@ -194,16 +347,23 @@ static void op_resize(void)
 	r->nr = nr;
 }
 
-/* To TO, over whatever is there. */
-static void move(struct region *r, char *to)
+/* To TO, over whatever is there. A region may have become several areas, which the kernel moves one at a time. */
+static void move_pages(char *from, unsigned nr, char *to)
 {
-	char *p = mremap(r->base, r->nr * PAGE, r->nr * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
-
-	if (p == MAP_FAILED) {
-		bad("mremap", r->base, 0, (uint64_t)to);
+	if (mremap(from, nr * PAGE, nr * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED)
+		return;
+	if (nr == 1) {
+		bad("mremap", from, 0, (uint64_t)to);
 		_exit(1);
 	}
-	r->base = p;
+	move_pages(from, nr / 2, to);
+	move_pages(from + nr / 2 * PAGE, nr - nr / 2, to + nr / 2 * PAGE);
+}
+
+static void move(struct region *r, char *to)
+{
+	move_pages(r->base, r->nr, to);
+	r->base = to;
 }
 
 static char *reserve(const struct region *r)
@@ -237,6 +397,36 @@ static void op_swap(void)
 	move(a, at_b);
 }
 
+/* The end of a region becomes one of its own, elsewhere. */
+static void op_split(void)
+{
+	struct region *r = pick(0), *tail = free_region();
+	unsigned keep;
+
+	if (!r || !tail || r->nr < 2)
+		return;
+	keep = rnd(r->nr - 1) + 1;
+	*tail = (struct region){ r->base + keep * PAGE, r->nr - keep, r->prot, { 0 } };
+	memcpy(tail->version, r->version + keep, tail->nr * sizeof(r->version[0]));
+	r->nr = keep;
+	move(tail, reserve(tail));
+}
+
+/* What it held is elsewhere, and where it was is still mapped: zeros. */
+static void op_leave_behind(void)
+{
+	struct region *r = pick(0), *old = free_region();
+	char *p;
+
+	if (!r || !old)
+		return;
+	p = mremap(r->base, r->nr * PAGE, r->nr * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	if (p == MAP_FAILED)
+		return;
+	*old = (struct region){ r->base, r->nr, r->prot, { 0 } };
+	r->base = p;
+}
+
 static void op_discard(void)
 {
 	struct region *r = pick(0);
@@ -248,6 +438,35 @@ static void op_discard(void)
 	nr = rnd(r->nr - from) + 1;
 	madvise(r->base + from * PAGE, nr * PAGE, MADV_DONTNEED);
 	memset(r->version + from, 0, nr * sizeof(r->version[0]));
+}
+
+static void op_free(void)
+{
+	struct region *r = pick(0);
+	unsigned from, nr;
+
+	if (!r)
+		return;
+	from = rnd(r->nr);
+	nr = rnd(r->nr - from) + 1;
+	if (madvise(r->base + from * PAGE, nr * PAGE, MADV_FREE))
+		return;
+	for (unsigned i = from; i < from + nr; i++)
+		if (r->version[i])
+			r->version[i] |= FREED;
+}
+
+/* Areas are parted and joined again. */
+static void op_flicker(void)
+{
+	struct region *r = pick(0);
+	unsigned from;
+
+	if (!r)
+		return;
+	from = rnd(r->nr);
+	mprotect(r->base + from * PAGE, (rnd(r->nr - from) + 1) * PAGE, PROT_NONE);
+	mprotect(r->base, r->nr * PAGE, r->prot);
 }
 
 static void op_protect(void)
@@ -271,6 +490,8 @@ static void op_fork(void)
 
 		if (!atomic_compare_exchange_strong(&state->slots[s].used, &none, 1))
 			continue;
+		for (unsigned i = 0; i < HOT_PAGES; i++)
+			hot.floor[i] = hot.version[i];
 		pid = fork();
 		if (pid < 0) {
 			state->slots[s].used = 0;
@@ -278,14 +499,28 @@ static void op_fork(void)
 			me = s;
 			counter = 0;
 			state->slots[s].counter = 0;
+			state->slots[s].done = 0;
 			nr_children = 0;
 			rng ^= (uint64_t)(s + 1) * 0x2545f4914f6cdd1dULL;
 			next_version = (uint64_t)(s + 1) << 56 | rnd(1 << 30) << 24;
+			hot_forked();
 		} else {
 			nr_children++;
 		}
 		return;
 	}
+}
+
+static void op_exec(void)
+{
+	pid_t pid = rnd(4) ? -1 : fork();
+
+	if (!pid) {
+		execl("/bin/true", "true", NULL);
+		_exit(1);
+	}
+	if (pid > 0)
+		nr_children++;
 }
 
 /* Only leaves, so that nobody is orphaned. */
@@ -298,25 +533,32 @@ static void op_exit(void)
 	_exit(0);
 }
 
-static void (*const ops[])(void) = { op_write,	 op_write,  op_write, op_write,	 op_write,
-				     op_read,	 op_read,   op_map,   op_map,	 op_unmap,
-				     op_replace, op_resize, op_move,  op_swap,	 op_discard,
-				     op_discard, op_fork,   op_exit,  op_protect };
+static void (*const ops[])(void) = {
+	op_write, op_write, op_write,	op_write,	 op_write,   op_read,
+	op_read,  op_map,   op_map,	op_unmap,	 op_replace, op_resize,
+	op_move,  op_swap,  op_discard, op_discard,	 op_free,    op_split,
+	op_fork,  op_exit,  op_exec,	op_leave_behind, op_protect, op_flicker,
+};
 
 int main(int argc, char **argv)
 {
 	int fd = open(argv[1], O_RDWR | O_CREAT, 0600);
-	unsigned pause_us = atoi(argv[3]);
 
 	if (argc < 5 || fd < 0 || ftruncate(fd, 4096))
 		return 1;
 	rng = strtoull(argv[2], NULL, 0) * 2 + 1;
+	pause_us = atoi(argv[3]);
 	max_procs = atoi(argv[4]);
+	if (argc > 5)
+		max_pages = atoi(argv[5]);
+	if (argc > 6)
+		nr_threads = atoi(argv[6]);
 	state = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	state->slots[0].used = 1;
 	for (int i = 0; i < 12; i++)
 		op_map();
+	hot_begin();
 	state->ready = 1;
 	for (;;) {
 		struct slot *s = &state->slots[me];
@@ -324,8 +566,11 @@ int main(int argc, char **argv)
 		if (s->counter != counter)
 			bad("its own past: operations", &counter, counter, s->counter);
 		if (s->done != state->want) {
+			uint64_t want = state->want;
+
 			verify_all();
-			s->done = state->want;
+			hot_verify_all(want);
+			s->done = want;
 		}
 		s->counter = ++counter;
 		ops[rnd(sizeof(ops) / sizeof(ops[0]))]();
