@@ -19,7 +19,7 @@ WARN     := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wno-
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection -fcf-protection -fPIE
 CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -DCRIU_VERSION='"$(VERSION)"' -I. -Icriu -Icriu/arch/$(ARCH) -I$(B) -I$(B)/images $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LDLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lnet -lpthread
+LDLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lnet -lpthread -lm
 LDFLAGS  += -pie -Wl,-z,relro,-z,now
 ifneq ($(SAN),)
 CFLAGS   := -O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer

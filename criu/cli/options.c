@@ -253,7 +253,7 @@ const struct opt_def opt_table[] = {
 	CALL("pre-dump-mode", 0, pre_dump_mode, C_PRE_DUMP, "MODE", parse_pre_dump_mode, "read (default): copy the memory while the tasks run; splice: put it into pipes while they stand still"),
 	FLAG("auto-dedup", 0, auto_dedup, C_DUMP | C_PRE_DUMP | C_RESTORE | C_SERVER, "punch pages out of older images as soon as they are replaced or restored"),
 	CALL("compress", 0, compress, C_LAZY, "lz4|zstd", parse_compress, "compress the pages on the wire", NOT("pages travel as they are")),
-	STR("report", 0, report, C_LAZY, "FILE.html", "write a page with a picture of the migration", NOT("not written yet")),
+	STR("report", 0, report, C_LAZY, "FILE.html", "write a page with a picture of the migration, for a browser"),
 	ROW("reconnect-timeout", 0, OPT_NUM, &opts.reconnect_timeout_s, C_LAZY, "SECONDS", "how long to try to reach the server again (default: 600)", .min = 1, .max = 1000000),
 	FLAG("resume", 0, resume, C_LAZY, "go on with tasks that were stopped when their server was lost"),
 	STR("spill", 0, spill, C_DUMP, "DIR", "with --lazy-pages: once the tasks run elsewhere, also write their pages there, for page-server to serve if this host dies"),

@@ -11,6 +11,7 @@
 #include "lazy/lazyd.h"
 #include "lazy/progress.h"
 #include "lazy/ready.h"
+#include "lazy/report.h"
 #include "lazy/supervise.h"
 #include "stories.h"
 #include "util/dirs.h"
@@ -189,7 +190,7 @@ static int lazyd_open(struct lazyd *d)
 	d->j = journal_new();
 	d->buf = aligned_alloc(PAGE_SIZE, SLICE);
 	d->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (stats_init(&d->st))
+	if (report_init() || stats_init(&d->st))
 		return -1;
 	if (!d->j || !d->buf || d->epoll < 0) {
 		pr_perror("Can't start");
@@ -249,8 +250,10 @@ static int work(struct lazyd *d, bool again)
 	d->j->connected = !ret && (!d->remote || d->j->extended);
 	if (!ret)
 		ret = loop(d);
-	d->st.end_ns = now_ns();
-	stats_show(d);
+	if (!ret) {
+		d->st.end_ns = now_ns();
+		stats_show(d);
+	}
 	progress_clear();
 	if (opts.display_stats && !ret)
 		stats_print(d);

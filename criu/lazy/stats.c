@@ -33,6 +33,8 @@ void stats_take_over(struct lazyd *d)
 {
 	struct history *h = d->st.history;
 
+	if (h->nr_workers < NR_WORKERS)
+		h->worker_ns[h->nr_workers] = now_ns();
 	if (!h->nr_workers++)
 		return;
 	d->st = h->st;

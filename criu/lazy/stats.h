@@ -44,8 +44,9 @@ struct interval {
 	uint32_t pages[NR_ARRIVALS], faults;
 };
 
-#define NR_CELLS 1024
-#define NR_DRAWN 64 /* objects that are drawn */
+#define NR_WORKERS 8U
+#define NR_CELLS   1024
+#define NR_DRAWN   64 /* objects that are drawn */
 struct cell {
 	uint64_t addr; /* source address of its first page */
 	uint32_t arrived, faults;
@@ -61,8 +62,9 @@ struct history {
 	struct lazy_stats st; /* as of the worker's last round */
 	uint64_t nr_left, total_pages;
 	unsigned nr_tasks, nr_workers;
-	bool shown;    /* a progress line is on the terminal */
-	bool recorded; /* for --report: what follows the latencies */
+	uint64_t worker_ns[NR_WORKERS]; /* when the first ones began */
+	bool shown;			/* a progress line is on the terminal */
+	bool recorded;			/* for --report: what follows the latencies */
 	uint64_t max_latency_ns, nr_latencies;
 	uint32_t latencies[NR_LATENCIES];
 	uint64_t zero_ns;  /* when the first task came: times count from here */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lazy/handover.h"
+#include "lazy/report.h"
 #include "lazy/uffd.h"
 #include "op.h"
 #include "util/dirs.h"
@@ -169,6 +170,7 @@ static void give_up(struct supervisor *s)
 	signal_tasks(s, SIGSTOP);
 	s->stopped = true;
 	listed = !missing_report(s->d);
+	report_write(s->d->st.history, REPORT_GIVEN_UP);
 	pr_err("%" PRIu64
 	       " pages of %u tasks are missing, and cannot be had%s: the tasks are stopped."
 	       " \"criu lazy-pages --resume\" with the same -W (or -D), and --address and --port"
@@ -340,6 +342,8 @@ static int keep_watch(struct supervisor *s)
 			ret = wait_for_events(s);
 	}
 	s->j->over = true;
+	if (!s->stopped)
+		report_write(s->d->st.history, ret < 0 ? REPORT_FAILED : REPORT_COMPLETE);
 	if (s->guard >= 0) {
 		syscall(SYS_pidfd_send_signal, s->guard, SIGKILL, NULL, 0);
 		waitpid(s->j->guard, NULL, 0);

@@ -223,6 +223,7 @@ static int run_daemon(void *arg)
 	opts.status_fd = *(int *)arg;
 	opts.page_server = w.mode != LOCAL;
 	opts.display_stats = getenv("STATS");
+	opts.report = getenv("REPORT");
 	return cmd_lazy_pages();
 }
 
