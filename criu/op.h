@@ -66,5 +66,7 @@ void signals_release(void);
 int steps_run(struct op *op, const struct step *steps, unsigned nr);
 /* CRIU_FAULT=NAME[:before|:after]: true where the test wants a failure here. */
 bool fault_here(const char *name, const char *when);
+/* CRIU_FAULT=NAME:kill: SIGKILL, for us. Also after each step. */
+void fault_kill(const char *name);
 
 #endif

@@ -27,6 +27,7 @@
 #include "remote/clone.h"
 #include "remote/fdpass.h"
 #include "remote/freeze.h"
+#include "remote/hold.h"
 #include "remote/trace.h"
 #include "stats.h"
 #include "stories.h"
@@ -201,10 +202,35 @@ static int step_hand_over(struct op *op)
 	return 0;
 }
 
+/* Between the source's word that it has given the tasks up and their first instruction here criu's death must not be theirs. */
+static bool is_held(const struct task *t)
+{
+	return opts.lazy_pages && (t->state != TASK_STOPPED || opts.leave_stopped);
+}
+
 /* The daemon has everything, and agrees that the tasks run from now on. */
 static int step_commit(struct op *op)
 {
-	return opts.lazy_pages ? lazy_finish(lazy_sock) : 0;
+	struct task *t;
+
+	if (!opts.lazy_pages)
+		return 0;
+	for_each_live_task (t, op)
+		for_each_thread (th, t)
+			if (is_held(t) && hold_alone(th->tid, th->vtid))
+				return -1;
+	return lazy_finish(lazy_sock);
+}
+
+static int hold_threads(struct task *t)
+{
+	for_each_thread (th, t)
+		if (hold_begin(t->pid, th->tid))
+			return -1;
+	for_each_thread (th, t)
+		if (hold_wait(th->tid, th->vtid))
+			return -1;
+	return 0;
 }
 
 /* Registers of every thread; the stub is gone. From here the task only has to be let go. */
@@ -222,6 +248,8 @@ static int load_registers(struct op *op, struct task *t)
 		pr_perror("Can't unmap criu's memory from task %d", t->vpid);
 		return -1;
 	}
+	if (is_held(t) && hold_threads(t))
+		return -1;
 	for_each_thread (th, t)
 		if (core_restore_fpu_and_mask(op, th) || arch_restore_regs(th->tid, th->core))
 			return -1;
@@ -339,7 +367,10 @@ static void let_go(struct op *op)
 			continue;
 		if (opts.leave_stopped)
 			kill(t->pid, SIGSTOP);
+		else if (is_held(t) && core_has_pending(t, SIGCONT))
+			kill(t->pid, SIGCONT); /* to be held has taken it off the queue */
 		detach(t);
+		fault_kill("let-go");
 	}
 }
 
@@ -373,6 +404,7 @@ int cmd_restore(pid_t *root_pid)
 	pid = op.root->pid;
 	files_resume_network(&op);
 	let_go(&op);
+	lazy_released(lazy_sock);
 	if (action_run("post-resume", pid))
 		pr_warn("The tasks run, but the action script failed at post-resume");
 	close_safe(&lazy_sock);

@@ -18,6 +18,12 @@ bool fault_here(const char *name, const char *when)
 	return want[len] == ':' && !strcmp(want + len + 1, when);
 }
 
+void fault_kill(const char *name)
+{
+	if (fault_here(name, "kill"))
+		raise(SIGKILL);
+}
+
 static int run_one(struct op *op, const struct step *s)
 {
 	uint64_t start = now_us();
@@ -33,6 +39,7 @@ static int run_one(struct op *op, const struct step *s)
 		pr_err("%s: step %s fails after its end as CRIU_FAULT asks", op->name, s->name);
 		ret = -1;
 	}
+	fault_kill(s->name);
 	pr_info("%s: %s %s in %lu us", op->name, s->name, ret ? "failed" : "done",
 		now_us() - start);
 	return ret;

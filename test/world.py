@@ -205,8 +205,8 @@ class World:
         self.tasks.append(t)
         return t
 
-    def spawn(self, *args, **kw):
-        p = subprocess.Popen([CRIU, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
+    def spawn(self, *args, prefix=(), **kw):
+        p = subprocess.Popen([*map(str, prefix), CRIU, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
         self.procs.append(p)
         return p
 

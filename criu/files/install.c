@@ -76,7 +76,7 @@ int install_fd(struct op *op, struct task *t, int fd)
 	void *room, *control;
 	int there;
 
-	if (send_fds(in->local, &fd, 1)) {
+	if (send_fds(in->local, &fd, 1, 0)) {
 		pr_perror("Can't send a descriptor to task %d", t->vpid);
 		return -1;
 	}
@@ -112,7 +112,7 @@ static int install_batch(struct op *op, struct task *t, size_t from, unsigned nr
 	for (unsigned i = 0; i < nr; i++)
 		fds[i] = file_by_id(op, t->fds[from + i]->id)->fd;
 	install_landings(t->fds, from, nr, in->remote, landings);
-	if (send_fds(in->local, fds, nr)) {
+	if (send_fds(in->local, fds, nr, 0)) {
 		pr_perror("Can't send %u descriptors to task %d", nr, t->vpid);
 		return -1;
 	}

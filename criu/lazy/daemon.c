@@ -13,6 +13,7 @@
 #include "lazy/ready.h"
 #include "lazy/report.h"
 #include "lazy/supervise.h"
+#include "op.h"
 #include "stories.h"
 #include "util/dirs.h"
 #include "util/io.h"
@@ -130,7 +131,7 @@ static int dispatch(struct lazyd *d, const struct epoll_event *ev, bool *bulk)
 
 static bool everything_done(struct lazyd *d)
 {
-	return d->finished && !d->nr_spaces && !(d->remote && remote_waiting(d));
+	return d->finished && d->j->released && !d->nr_spaces && !(d->remote && remote_waiting(d));
 }
 
 /* A part of what nobody waits for. 1: there may be more, 0: not now, -1 logged */
@@ -225,7 +226,7 @@ static int take_over(struct lazyd *d)
 	if (opts.page_server && remote_connect(d))
 		return -1;
 	if (d->finished)
-		return d->remote ? remote_start(d) : 0;
+		return restore_answer(d);
 	if (!d->j->asked)
 		return 0;
 	/* the dead one may have told the source, or not: it answers again */
@@ -250,6 +251,8 @@ static int work(struct lazyd *d, bool again)
 	d->j->connected = !ret && (!d->remote || d->j->extended);
 	if (!ret)
 		ret = loop(d);
+	if (!ret && !again)
+		fault_kill("complete");
 	if (!ret) {
 		d->st.end_ns = now_ns();
 		stats_show(d);

@@ -56,14 +56,14 @@ static int send_pid(int sock, int32_t pid)
 	return -1;
 }
 
-int lazy_send_task(int sock, pid_t vpid, pid_t pid, int uffd)
+int lazy_send_task(int sock, pid_t vpid, pid_t pid, int uffd, bool stopped)
 {
 	cleanup_close int pidfd = syscall(SYS_pidfd_open, pid, 0);
 	int fds[] = { uffd, pidfd };
 
 	if (send_pid(sock, vpid))
 		return -1;
-	if (send_fds(sock, fds, pidfd < 0 ? 1 : 2)) {
+	if (send_fds(sock, fds, pidfd < 0 ? 1 : 2, stopped ? LAZY_STOPPED : 0)) {
 		pr_perror("Can't hand the userfaultfd of task %d to lazy-pages", vpid);
 		return -1;
 	}
@@ -75,19 +75,42 @@ int lazy_send_dead(int sock, pid_t pid)
 	return send_pid(sock, -pid);
 }
 
+/* The daemon is one of ours, which wants to know when the tasks run. */
+static bool wants_word;
+
 int lazy_finish(int sock)
 {
 	uint32_t word = LAZY_FINISHED;
+	ssize_t n;
 
 	if (send(sock, &word, sizeof(word), MSG_NOSIGNAL) != sizeof(word)) {
 		pr_perror("lazy-pages went away (see its log) before the tasks could run");
 		return -1;
 	}
-	if (read_full(sock, &word, sizeof(word)) != sizeof(word) || word != LAZY_FINISHED) {
-		pr_err("lazy-pages did not agree that the tasks run: see its log");
-		return -1;
+	fault_kill("asked");
+	n = read_full(sock, &word, sizeof(word));
+	if (n == sizeof(word) && word == LAZY_FINISHED) {
+		wants_word = recv(sock, &word, sizeof(word), MSG_DONTWAIT) == sizeof(word) &&
+			     word == LAZY_OURS;
+		return 0;
 	}
-	return 0;
+	/* nothing has run here, so nothing is lost, whether the source has given the tasks up or not */
+	if (!n)
+		pr_err("lazy-pages went away while the source was asked to give its tasks up. If "
+		       "dump "
+		       "still serves them, start lazy-pages and restore again; else they go on "
+		       "there");
+	else
+		pr_err("lazy-pages did not agree that the tasks run: see its log");
+	return -1;
+}
+
+void lazy_released(int sock)
+{
+	uint32_t word = LAZY_RELEASED;
+
+	if (wants_word)
+		send(sock, &word, sizeof(word), MSG_NOSIGNAL);
 }
 
 int lazy_listen(int dirfd)

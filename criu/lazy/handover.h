@@ -6,6 +6,7 @@
 #ifndef CRIU_LAZY_HANDOVER_H
 #define CRIU_LAZY_HANDOVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,19 +14,27 @@ struct op;
 
 #define LAZY_SOCKET   "lazy-pages.socket"
 #define LAZY_FINISHED 0x52535446U
+/* What only our restore and our daemon say to each other: see Documentation/PROTOCOL.md. */
+#define LAZY_OURS     0x5352554fU /* daemon, behind LAZY_FINISHED: tell me when they run */
+#define LAZY_RELEASED 0x4c455352U /* restore: they do */
+#define LAZY_REFUSED  0x4f4e5352U /* daemon: the tasks must not run. The source was not asked */
+#define LAZY_STOPPED \
+	1 /* in the byte that comes with a task's descriptors: it is, or shall be, in a job control stop */
 
 /* ---- restore ---- */
 /* Connects to the socket in op->work. The descriptor, or -1 logged (with how to start lazy-pages). */
 int lazy_connect(struct op *op);
 /*
  * VPID: in the image, the number of pagemap-VPID.img. PID: as restore sees it. The daemon gets its own copy of UFFD, and a pidfd, so that it can stop the
- * task when its pages cannot be had. -1 logged.
+ * task when its pages cannot be had, and let it go where restore cannot. STOPPED: it is not to be let go. -1 logged.
  */
-int lazy_send_task(int sock, pid_t vpid, pid_t pid, int uffd);
+int lazy_send_task(int sock, pid_t vpid, pid_t pid, int uffd, bool stopped);
 /* A zombie: nothing to fill. */
 int lazy_send_dead(int sock, pid_t pid);
 /* All tasks are built and about to run: waits until the daemon (and the source, where it takes part in the commit) agrees. -1 logged: they must not run. */
 int lazy_finish(int sock);
+/* They run: the daemon need not see to that. */
+void lazy_released(int sock);
 
 /* ---- lazy-pages ---- */
 /* Makes the socket in the work directory DIRFD, listening. A stale one is replaced, a live one is an error. -1 logged. */

@@ -2,8 +2,11 @@
 #include "lazy/journal.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/log.h"
@@ -13,7 +16,8 @@
 #define JOURNAL_SIZE (64UL << 20)
 
 struct record {
-	uint32_t kind; /* enum journal_kind; 0: nothing here */
+	uint16_t kind;	  /* enum journal_kind; 0: nothing here */
+	uint16_t stopped; /* TASK */
 	int32_t uffd;
 	int32_t pid_or_nr; /* TASK: pid. MESSAGE: how many follow; at the end of the journal 0 while they are being read */
 	int32_t pidfd;
@@ -65,7 +69,7 @@ static void keep(struct journal *j, size_t size)
 	j->used += size;
 }
 
-static void add(struct journal *j, uint32_t kind, int uffd, int pid, int pidfd)
+static void add(struct journal *j, uint16_t kind, int uffd, int pid, int pidfd, bool stopped)
 {
 	struct record *r = tail(j);
 
@@ -76,19 +80,20 @@ static void add(struct journal *j, uint32_t kind, int uffd, int pid, int pidfd)
 	r->uffd = uffd;
 	r->pid_or_nr = pid;
 	r->pidfd = pidfd;
+	r->stopped = stopped;
 	in_order();
 	r->kind = kind;
 	keep(j, sizeof(*r));
 }
 
-void journal_task(struct journal *j, int uffd, pid_t pid, int pidfd)
+void journal_task(struct journal *j, int uffd, pid_t pid, int pidfd, bool stopped)
 {
-	add(j, JOURNAL_TASK, uffd, pid, pidfd);
+	add(j, JOURNAL_TASK, uffd, pid, pidfd, stopped);
 }
 
 void journal_end(struct journal *j, int uffd)
 {
-	add(j, JOURNAL_END, uffd, 0, -1);
+	add(j, JOURNAL_END, uffd, 0, -1, false);
 }
 
 static bool has_changes(const struct record *r)
@@ -132,7 +137,9 @@ static int replay_messages(const struct record *r, int nr,
 			   int (*fn)(const struct journal_event *e, void *arg), void *arg)
 {
 	for (int i = 0; i < nr; i++) {
-		struct journal_event e = { JOURNAL_MESSAGE, r->uffd, 0, -1, &r->msgs[i] };
+		struct journal_event e = {
+			.kind = JOURNAL_MESSAGE, .uffd = r->uffd, .pidfd = -1, .msg = &r->msgs[i]
+		};
 		int ret = r->msgs[i].event == UFFD_EVENT_PAGEFAULT ? 0 : fn(&e, arg);
 
 		if (ret)
@@ -154,7 +161,8 @@ int journal_replay(struct journal *j, int (*fn)(const struct journal_event *e, v
 			at += r->pid_or_nr * sizeof(*r->msgs);
 			ret = replay_messages(r, r->pid_or_nr, fn, arg);
 		} else {
-			struct journal_event e = { r->kind, r->uffd, r->pid_or_nr, r->pidfd, NULL };
+			struct journal_event e = { r->kind,  r->uffd,	 r->pid_or_nr,
+						   r->pidfd, r->stopped, NULL };
 
 			ret = fn(&e, arg);
 		}
@@ -173,4 +181,33 @@ int journal_replay(struct journal *j, int (*fn)(const struct journal_event *e, v
 		keep(j, sizeof(*r) + nr * sizeof(*r->msgs));
 	}
 	return ret;
+}
+
+struct pidfds {
+	int *v;
+	size_t nr, cap;
+	bool but_stopped;
+};
+
+static int collect_pidfd(const struct journal_event *e, void *arg)
+{
+	struct pidfds *p = arg;
+
+	if (e->kind != JOURNAL_TASK || e->pidfd < 0 || (p->but_stopped && e->stopped))
+		return 0;
+	if (xgrow(&p->v, &p->cap, p->nr, sizeof(*p->v)))
+		return -1;
+	p->v[p->nr++] = e->pidfd;
+	return 0;
+}
+
+void journal_signal_tasks(struct journal *j, int signo)
+{
+	struct pidfds p = { .but_stopped = signo == SIGCONT };
+
+	journal_replay(j, collect_pidfd, &p);
+	/* restore tells of parents first */
+	while (p.nr--)
+		syscall(SYS_pidfd_send_signal, p.v[p.nr], signo, NULL, 0);
+	free(p.v);
 }

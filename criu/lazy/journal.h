@@ -22,9 +22,12 @@ struct journal {
 	pid_t main, guard, worker;
 	int result;	/* of the worker, WORKER_* */
 	bool over;	/* the daemon is ending: nobody starts anybody */
+	bool ours;	/* restore is of this program: it takes part in what follows */
 	bool asked;	/* restore said that it is done: the source may have been told */
 	bool finished;	/* and was answered: the tasks run */
 	bool complete;	/* every page is in place: only the server has to be told */
+	bool released;	/* and said that they do, or we saw to it in its place */
+	bool hearing;	/* a message of restore's is being taken: who dies now has lost it */
 	bool full;	/* more happened than fits: a new worker could not know what */
 	bool connected; /* the worker has reached the server: it has answered */
 	bool extended;	/* and knows the extensions */
@@ -36,7 +39,8 @@ struct journal {
 
 /* NULL: logged. */
 struct journal *journal_new(void);
-void journal_task(struct journal *j, int uffd, pid_t pid, int pidfd);
+/* STOPPED: the task is in a job control stop of its own. */
+void journal_task(struct journal *j, int uffd, pid_t pid, int pidfd, bool stopped);
 void journal_end(struct journal *j, int uffd); /* before it is closed */
 /*
  * Reads from UFFD. As read(2), in messages: *MSGS points at them until the next call.
@@ -47,12 +51,18 @@ ssize_t journal_read(struct journal *j, int uffd, const struct uffd_msg **msgs);
 struct journal_event {
 	enum journal_kind { JOURNAL_TASK = 1, JOURNAL_END, JOURNAL_MESSAGE } kind;
 	int uffd;
-	pid_t pid; /* TASK */
-	int pidfd; /* TASK; -1 */
+	pid_t pid;    /* TASK */
+	int pidfd;    /* TASK; -1 */
+	bool stopped; /* TASK */
 	const struct uffd_msg *msg;
 };
 /* Calls FN for each event until it returns other than 0, which is returned. */
 int journal_replay(struct journal *j, int (*fn)(const struct journal_event *e, void *arg),
 		   void *arg);
+/*
+ * A signal for all tasks of which restore gave us a pidfd, children first. SIGCONT does not go to those that were in a job control stop before they were
+ * migrated.
+ */
+void journal_signal_tasks(struct journal *j, int signo);
 
 #endif

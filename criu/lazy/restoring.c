@@ -2,6 +2,7 @@
 /* lazy-pages' side of the socket: restore hands its tasks over, and is told when they may run. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -53,11 +54,11 @@ static struct object *get_object(struct lazyd *d, uint64_t id)
 	return obj;
 }
 
-/* The userfaultfd, and a pidfd where the other side is a restore of ours (else -1). */
-static int recv_task_fds(int sock, int fds[2])
+/* The userfaultfd, and a pidfd where the other side is a restore of ours (else -1). *FLAGS: LAZY_STOPPED */
+static int recv_task_fds(int sock, int fds[2], char *flags)
 {
-	char byte, ctl[CMSG_SPACE(2 * sizeof(int))] = { 0 };
-	struct iovec iov = { &byte, 1 };
+	char ctl[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	struct iovec iov = { flags, 1 };
 	struct msghdr msg = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
 	};
@@ -94,9 +95,10 @@ static struct space *add_task(struct lazyd *d, int32_t pid, int uffd)
 static int take_task(struct lazyd *d, int32_t pid)
 {
 	struct space *sp;
+	char flags;
 	int fds[2];
 
-	if (recv_task_fds(d->restore, fds)) {
+	if (recv_task_fds(d->restore, fds, &flags)) {
 		pr_perror("restore announced task %d, but its userfaultfd did not come", pid);
 		return -1;
 	}
@@ -115,7 +117,8 @@ static int take_task(struct lazyd *d, int32_t pid)
 		close_safe(&fds[1]);
 		return -1;
 	}
-	journal_task(d->j, fds[0], pid, fds[1]);
+	d->j->ours |= fds[1] >= 0;
+	journal_task(d->j, fds[0], pid, fds[1], flags & LAZY_STOPPED);
 	return watch(d, fds[0], WATCH_SPACE, sp);
 }
 
@@ -197,17 +200,28 @@ int restore_take_over(struct lazyd *d)
 		}
 	if (d->finished)
 		end_complete_spaces(d);
-	if (d->restore >= 0 && d->finished) {
-		uint32_t word = LAZY_FINISHED;
-
-		/* perhaps it has heard it already, and is gone */
-		send(d->restore, &word, sizeof(word), MSG_NOSIGNAL);
-		d->j->restore = -1;
-		close_safe(&d->restore);
-	}
 	if (d->restore >= 0)
 		return watch(d, d->restore, WATCH_RESTORE, NULL);
-	return d->finished ? 0 : watch(d, d->listener, WATCH_LISTENER, NULL);
+	return d->j->asked ? 0 : watch(d, d->listener, WATCH_LISTENER, NULL);
+}
+
+/* restore is through, or we are in its place. */
+static void released(struct lazyd *d)
+{
+	d->j->released = true;
+	d->j->restore = -1;
+	unwatch(d, &d->restore);
+}
+
+/*
+ * restore was killed between the source's word and the last task that it let go: the kernel has stopped those that it had not (remote/hold.h). To the others
+ * SIGCONT means nothing, or close to it.
+ */
+static void release(struct lazyd *d)
+{
+	pr_warn("restore was killed before it had let its tasks go: they are let go from here");
+	journal_signal_tasks(d->j, SIGCONT);
+	released(d);
 }
 
 /*
@@ -216,43 +230,86 @@ int restore_take_over(struct lazyd *d)
  */
 int restore_answer(struct lazyd *d)
 {
-	uint32_t word = LAZY_FINISHED;
+	uint32_t words[] = { LAZY_FINISHED, LAZY_OURS };
 
-	d->finished = true;
-	d->j->finished = true;
-	d->st.finished_ns = now_ns();
-	if (send(d->restore, &word, sizeof(word), MSG_NOSIGNAL) != sizeof(word)) {
-		pr_perror("restore went away when its tasks were about to run");
-		return -1;
+	if (!d->finished) {
+		d->finished = true;
+		d->j->finished = true;
+		d->st.finished_ns = now_ns();
+		pr_info("restore is done: %" PRIu64 " pages to fill in %u tasks", d->nr_left,
+			d->nr_spaces);
 	}
-	d->j->restore = -1;
-	unwatch(d, &d->restore);
-	pr_info("restore is done: %" PRIu64 " pages to fill in %u tasks", d->nr_left, d->nr_spaces);
+	if (!d->j->released && d->restore < 0) {
+		release(d);
+	} else if (!d->j->released) {
+		/* where it is gone, the end of its connection will say so */
+		send(d->restore, words, d->j->ours ? sizeof(words) : sizeof(*words), MSG_NOSIGNAL);
+		if (!d->j->ours) /* it would not tell */
+			released(d);
+	}
 	end_complete_spaces(d);
 	return d->remote ? remote_start(d) : 0;
 }
 
-int restore_message(struct lazyd *d)
+/* The connection has ended: what becomes of the tasks? */
+static int restore_gone(struct lazyd *d)
+{
+	if (d->finished) {
+		release(d);
+		return 0;
+	}
+	if (d->j->asked) {
+		pr_warn("restore was killed while the source was asked to give its tasks up");
+		d->j->restore = -1;
+		unwatch(d, &d->restore);
+		return 0;
+	}
+	pr_err("restore went away before it was done");
+	/* they die with it; but those that were in a job control stop were let go already */
+	journal_signal_tasks(d->j, SIGKILL);
+	return -1;
+}
+
+static int hear(struct lazyd *d)
 {
 	uint32_t word;
-	ssize_t n = recv(d->restore, &word, sizeof(word), MSG_WAITALL);
+	ssize_t n = recv(d->restore, &word, sizeof(word), MSG_PEEK | MSG_WAITALL);
 
 	if (!n && TAILQ_EMPTY(&d->objects)) { /* only looked whether somebody is here */
 		d->j->restore = -1;
 		unwatch(d, &d->restore);
 		return watch(d, d->listener, WATCH_LISTENER, NULL);
 	}
-	if (n != sizeof(word)) {
-		pr_err("restore went away before it was done");
-		return -1;
+	if (n != sizeof(word))
+		return restore_gone(d);
+	/* what is not taken is heard again by the next worker: it may do no harm twice */
+	if (word == LAZY_FINISHED)
+		d->j->asked = true;
+	else if (word == LAZY_RELEASED)
+		d->j->released = true;
+	recv(d->restore, &word, sizeof(word), MSG_WAITALL);
+	if (word == LAZY_RELEASED) {
+		released(d);
+		return 0;
 	}
-	if (word != LAZY_FINISHED)
+	if (word == LAZY_FINISHED)
+		pr_debug("restore has built everything: the source is asked");
+	else
 		return (int32_t)word < 0 ? 0 : take_task(d, word); /* negative: a zombie */
-	d->j->asked = true;
 	if (d->remote)
 		return remote_commit(d);
 	d->committed = true;
 	return 0;
+}
+
+int restore_message(struct lazyd *d)
+{
+	int ret;
+
+	d->j->hearing = true;
+	ret = hear(d);
+	d->j->hearing = false;
+	return ret;
 }
 
 int restore_accept(struct lazyd *d)

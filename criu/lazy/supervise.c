@@ -26,6 +26,7 @@
 #define DEFAULT_TIMEOUT_S 600
 #define FIRST_PAUSE_MS	  50
 #define LONGEST_PAUSE_MS  2000
+#define FAREWELL_S	  5
 
 struct supervisor {
 	struct lazyd *d;
@@ -112,18 +113,6 @@ static int start_worker(struct supervisor *s)
 
 /* ---- giving up, and going on ---- */
 
-static int signal_one(const struct journal_event *e, void *arg)
-{
-	if (e->kind == JOURNAL_TASK && e->pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, e->pidfd, *(int *)arg, NULL, 0);
-	return 0;
-}
-
-static void signal_tasks(struct supervisor *s, int signo)
-{
-	journal_replay(s->j, signal_one, &signo);
-}
-
 struct open_uffds {
 	int *v;
 	size_t nr, cap;
@@ -167,7 +156,7 @@ static void give_up(struct supervisor *s)
 {
 	bool listed;
 
-	signal_tasks(s, SIGSTOP);
+	journal_signal_tasks(s->j, SIGSTOP);
 	s->stopped = true;
 	listed = !missing_report(s->d);
 	report_write(s->d->st.history, REPORT_GIVEN_UP);
@@ -204,7 +193,7 @@ static int take_resume(struct supervisor *s)
 	s->lost_since_us = now_us();
 	missing_forget();
 	/* who faults before the server answers waits, as always */
-	signal_tasks(s, SIGCONT);
+	journal_signal_tasks(s->j, SIGCONT);
 	return write_full(sock, "", 1);
 }
 
@@ -227,6 +216,19 @@ int supervise_resume(void)
 
 /* ---- the watch ---- */
 
+/*
+ * The worker was killed when it had read a part of what restore says. The source has not been asked for anything, so this can simply be a restore that fails.
+ */
+static int refuse(struct supervisor *s)
+{
+	uint32_t word = LAZY_REFUSED;
+
+	pr_err("The worker (%d) was killed while restore handed its tasks over", s->j->worker);
+	send(s->j->restore, &word, sizeof(word), MSG_NOSIGNAL);
+	journal_signal_tasks(s->j, SIGKILL);
+	return -1;
+}
+
 /* The worker has ended. 1: another shall be started; or 0: the daemon is done, or -1: it failed */
 static int worker_ended(struct supervisor *s)
 {
@@ -238,6 +240,8 @@ static int worker_ended(struct supervisor *s)
 		return 0;
 	if (j->result == WORKER_FAILED && !j->asked)
 		return -1;
+	if (j->result == WORKER_DIED && j->hearing && !j->asked)
+		return refuse(s);
 	if (j->result == WORKER_DIED)
 		pr_warn("The worker (%d) was killed: another goes on", j->worker);
 	if (j->connected || !s->lost_since_us) {
@@ -262,12 +266,16 @@ static int next_worker(struct supervisor *s)
 {
 	unsigned timeout_s = opts.reconnect_timeout_s ?: DEFAULT_TIMEOUT_S;
 
+	/* nothing to do any more but to tell the server, for a while */
 	if (s->again && s->j->asked && !live_spaces(s)) {
-		if (s->last && s->j->complete) {
+		bool enough = s->last && s->lost_since_us &&
+			      now_us() - s->lost_since_us > FAREWELL_S * 1000000UL;
+
+		if (enough && s->j->complete) {
 			pr_warn("Everything is in place, but perhaps the server does not know");
 			return 1;
 		}
-		if (s->last) {
+		if (enough) {
 			pr_err("The tasks have ended");
 			return -1;
 		}

@@ -56,7 +56,8 @@ int mm_hand_over_lazy(struct op *op, struct task *t, int sock)
 		if (has_lazy(t, v) && uffd_register(t->uffd, v->e.start, v->e.end - v->e.start))
 			return -1;
 	}
-	if (lazy_send_task(sock, t->vpid, t->pid, t->uffd))
+	if (lazy_send_task(sock, t->vpid, t->pid, t->uffd,
+			   t->state == TASK_STOPPED || opts.leave_stopped))
 		return -1;
 	close_safe(&t->uffd);
 	return 0;

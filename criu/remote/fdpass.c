@@ -58,7 +58,7 @@ int fd_channel_send(struct puppet *p, struct fd_channel *c, const int *fds, unsi
 	m->msg.msg_iovlen = 1;
 	m->msg.msg_control = (void *)(at + offsetof(__typeof__(*m), control));
 	m->msg.msg_controllen = sizeof(m->control);
-	if (send_fds(c->local, fds, nr)) {
+	if (send_fds(c->local, fds, nr, 0)) {
 		pr_perror("Can't send %u descriptors to task %d", nr, p->image_tid);
 		return -1;
 	}

@@ -31,6 +31,8 @@ int core_restore_trap(struct op *op, struct task *t, uint64_t ip);
 /* restore: after this the thread only has to be set free: FPU, blocked signals (general registers are loaded by the caller with arch_restore_regs
  * after the stub is unmapped). */
 int core_restore_fpu_and_mask(struct op *op, struct thread *th);
+/* restore: was SIGNO among the pending signals of T, or of one of its threads? */
+bool core_has_pending(const struct task *t, int signo);
 /* Frees what op holds for this room. */
 void seccomp_free(struct op *op);
 

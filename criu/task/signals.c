@@ -316,3 +316,21 @@ int signals_restore_late(struct part *w)
 		return -1;
 	return restore_queue(w, core->thread_core->signals_p, false);
 }
+
+static bool in_queue(const SignalQueueEntry *q, int signo)
+{
+	for (size_t i = 0; q && i < q->n_signals; i++)
+		if (((const siginfo_t *)q->signals[i]->siginfo.data)->si_signo == signo)
+			return true;
+	return false;
+}
+
+bool core_has_pending(const struct task *t, int signo)
+{
+	if (in_queue(t->threads[0].core->tc->signals_s, signo))
+		return true;
+	for_each_thread (th, t)
+		if (in_queue(th->core->thread_core->signals_p, signo))
+			return true;
+	return false;
+}

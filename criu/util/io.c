@@ -138,9 +138,9 @@ char *readlink_at(int dirfd, const char *path)
 	return xstrdup(buf);
 }
 
-int send_fds(int sock, const int *fds, unsigned nr)
+int send_fds(int sock, const int *fds, unsigned nr, unsigned char byte)
 {
-	char ctl[CMSG_SPACE(253 * sizeof(int))] __attribute__((aligned(8))) = { 0 }, byte = 0;
+	char ctl[CMSG_SPACE(253 * sizeof(int))] __attribute__((aligned(8))) = { 0 };
 	struct iovec iov = { &byte, 1 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl };
 	struct cmsghdr *c;

@@ -29,8 +29,8 @@ char *readlink_at(int dirfd, const char *path);
 /* One descriptor with a byte of payload over a UNIX socket (SCM_RIGHTS, unix(7)). recv_fd: the descriptor (close-on-exec) or -1. */
 int send_fd(int sock, int fd, unsigned char byte);
 int recv_fd(int sock, unsigned char *byte);
-/* Sends up to 253 descriptors in one message of one byte. */
-int send_fds(int sock, const int *fds, unsigned nr);
+/* Sends up to 253 descriptors in one message of one byte, BYTE. */
+int send_fds(int sock, const int *fds, unsigned nr, unsigned char byte);
 
 /* Copies LEN bytes from IN at *OFF (or its position where OFF is NULL) to OUT's position, in the kernel where it can. */
 int copy_bytes(int in, off_t *off, int out, size_t len);

@@ -37,7 +37,7 @@ static void say_fds(int sock, unsigned kind, unsigned nr)
 
 	for (unsigned i = 0; i < nr; i++)
 		fds[i] = some_fd(kind >> 2 * i);
-	if (nr && send_fds(sock, fds, nr))
+	if (nr && send_fds(sock, fds, nr, 0))
 		abort();
 	while (nr)
 		close(fds[--nr]);

@@ -283,13 +283,14 @@ static void begin(enum mode mode, size_t nr_pages)
 	w.sock = lazy_connect(&op);
 	assert_true(w.sock >= 0);
 	assert_int_equal(lazy_send_dead(w.sock, 99), 0);
-	assert_int_equal(lazy_send_task(w.sock, VPID, getpid(), w.uffd), 0);
+	assert_int_equal(lazy_send_task(w.sock, VPID, getpid(), w.uffd, false), 0);
 	close(w.uffd);
 }
 
 static void run(void)
 {
 	assert_int_equal(lazy_finish(w.sock), 0);
+	lazy_released(w.sock);
 	close(w.sock);
 }
 
@@ -545,8 +546,9 @@ static int ends_early(void *arg)
 
 	map_memory();
 	if (uffd_api(uffd, false) || uffd_register(uffd, (uintptr_t)BASE, w.nr * PAGE_SIZE) ||
-	    lazy_send_task(sock, VPID, getpid(), uffd) || lazy_finish(sock))
+	    lazy_send_task(sock, VPID, getpid(), uffd, false) || lazy_finish(sock))
 		return 1;
+	lazy_released(sock);
 	close(uffd);
 	if (!right(BASE + 7 * PAGE_SIZE, 7))
 		return 2;
@@ -708,8 +710,9 @@ static int patient_task(void *arg)
 
 	map_memory();
 	if (uffd_api(uffd, false) || uffd_register(uffd, (uintptr_t)BASE, w.nr * PAGE_SIZE) ||
-	    lazy_send_task(sock, VPID, getpid(), uffd) || lazy_finish(sock))
+	    lazy_send_task(sock, VPID, getpid(), uffd, false) || lazy_finish(sock))
 		return 1;
+	lazy_released(sock);
 	close(uffd);
 	kill_now(w.server);
 	for (size_t k = 0; k < w.nr; k++)
