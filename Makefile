@@ -1,7 +1,7 @@
 # make            build ./criu/criu and ./criu/crit
 # make check      everything that is tested (installs what it needs, see scripts/install-deps)
 # make demo       migrate a redis-server between two network namespaces, lazily
-# make bench      figures beside the machine's own limits
+# make bench      whole lazy migrations beside the machine's own limits (SIZE=MiB)
 # make fuzz       every fuzz target for FUZZ_SECONDS (60)
 # make install    into PREFIX (default /usr/local), DESTDIR honoured
 # SAN=address,undefined builds with sanitizers into build-san/bin/
