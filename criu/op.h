@@ -69,4 +69,11 @@ bool fault_here(const char *name, const char *when);
 /* CRIU_FAULT=NAME:kill: SIGKILL, for us. Also after each step. */
 void fault_kill(const char *name);
 
+/*
+ * A stage of a server, whose story is told by its clients, not by a table: it is what CALL is (negative: failed), or -1 where CRIU_FAULT wants that, before or after it.
+ */
+#define STAGE(story, name, call) stage_end(story, name, stage_begin(story, name) ? -1 : (call))
+int stage_begin(const char *story, const char *name);
+int stage_end(const char *story, const char *name, int ret);
+
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "op.h"
@@ -8,14 +9,44 @@
 
 bool fault_here(const char *name, const char *when)
 {
+	static atomic_bool struck; /* once: a server goes on with the next client */
 	const char *want = getenv("CRIU_FAULT");
 	size_t len = strlen(name);
 
 	if (!want || strncmp(want, name, len))
 		return false;
-	if (!want[len])
-		return !strcmp(when, "before");
-	return want[len] == ':' && !strcmp(want + len + 1, when);
+	if (want[len] ? want[len] != ':' || strcmp(want + len + 1, when) : strcmp(when, "before"))
+		return false;
+	return !atomic_exchange(&struck, true);
+}
+
+static int fault_before(const char *story, const char *name)
+{
+	if (!fault_here(name, "before"))
+		return 0;
+	pr_err("%s: step %s fails as CRIU_FAULT asks", story, name);
+	return -1;
+}
+
+static int fault_after(const char *story, const char *name)
+{
+	if (!fault_here(name, "after"))
+		return 0;
+	pr_err("%s: step %s fails after its end as CRIU_FAULT asks", story, name);
+	return -1;
+}
+
+int stage_begin(const char *story, const char *name)
+{
+	return fault_before(story, name);
+}
+
+int stage_end(const char *story, const char *name, int ret)
+{
+	if (ret >= 0 && fault_after(story, name))
+		ret = -1;
+	pr_debug("%s: %s %s", story, name, ret < 0 ? "failed" : "done");
+	return ret;
 }
 
 void fault_kill(const char *name)
@@ -29,16 +60,12 @@ static int run_one(struct op *op, const struct step *s)
 	uint64_t start = now_us();
 	int ret;
 
-	if (fault_here(s->name, "before")) {
-		pr_err("%s: step %s fails as CRIU_FAULT asks", op->name, s->name);
+	if (fault_before(op->name, s->name))
 		return -1;
-	}
 	pr_debug("%s: %s", op->name, s->name);
 	ret = s->run(op);
-	if (!ret && fault_here(s->name, "after")) {
-		pr_err("%s: step %s fails after its end as CRIU_FAULT asks", op->name, s->name);
-		ret = -1;
-	}
+	if (!ret)
+		ret = fault_after(op->name, s->name);
 	fault_kill(s->name);
 	pr_info("%s: %s %s in %lu us", op->name, s->name, ret ? "failed" : "done",
 		now_us() - start);

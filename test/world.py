@@ -210,15 +210,23 @@ class World:
         self.procs.append(p)
         return p
 
-    def ready(self, *args):
-        """Starts a criu that serves, and waits for the byte on its --status-fd."""
+    def try_ready(self, *args, fault=None, **kw):
+        """Starts a criu that serves, and waits for the byte on its --status-fd, or for its end."""
+        if fault:
+            kw['env'] = {**os.environ, 'CRIU_FAULT': fault, **kw.get('env', {})}
         r, s = os.pipe()
-        p = self.spawn(*args, '--status-fd', s, pass_fds=[s])
+        p = self.spawn(*args, '--status-fd', s, pass_fds=[s], **kw)
         os.close(s)
-        got = os.read(r, 1)
+        p.ready = os.read(r, 1) == b'\0'
         os.close(r)
-        if got != b'\0':
+        if not p.ready:
             p.wait(20)
+        return p
+
+    def ready(self, *args, **kw):
+        """The same; it must get ready."""
+        p = self.try_ready(*args, **kw)
+        if not p.ready:
             raise Fail('criu %s did not get ready: %s' % (args[0], p.stdout.read()))
         return p
 

@@ -121,6 +121,7 @@ static int received(struct lazyd *d, size_t head)
 	}
 	if (b->have == head + b->bytes) {
 		b->complete = true;
+		d->j->connected = true;
 		d->st.bytes += b->bytes;
 	}
 	return 0;

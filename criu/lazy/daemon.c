@@ -113,7 +113,7 @@ static int dispatch(struct lazyd *d, const struct epoll_event *ev, bool *bulk)
 	struct space *sp = (struct space *)(uintptr_t)(ev->data.u64 & ~7ULL);
 	switch ((enum watch_kind)(ev->data.u64 & 7)) {
 	case WATCH_LISTENER:
-		return restore_accept(d);
+		return LAZY_STAGE("accept", restore_accept(d));
 	case WATCH_RESTORE:
 		return restore_message(d);
 	case WATCH_SIGNALS:
@@ -163,7 +163,7 @@ static int round_trip(struct lazyd *d, bool wait, bool bulk)
 			return -1;
 	if (faults_answer(d))
 		return -1;
-	if (d->committed && !d->finished && restore_answer(d))
+	if (d->committed && !d->finished && LAZY_STAGE("answer", restore_answer(d)))
 		return -1;
 	ret = background(d, bulk);
 	d->j->nr_left = d->nr_left;
@@ -183,8 +183,7 @@ static int loop(struct lazyd *d)
 	return more < 0 ? -1 : 0;
 }
 
-/* What all workers have in common: made before the first one, and before anybody is told that the daemon is ready. */
-static int lazyd_open(struct lazyd *d)
+static int lazyd_start(struct lazyd *d)
 {
 	*d = (struct lazyd){ .epoll = -1, .listener = -1, .restore = -1, .signals = -1 };
 	TAILQ_INIT(&d->objects);
@@ -198,11 +197,17 @@ static int lazyd_open(struct lazyd *d)
 		return -1;
 	}
 	d->j->epoll = d->epoll;
-	if (opts.page_server && remote_connect(d))
-		return -1;
+	return 0;
+}
+
+static int lazyd_listen(struct lazyd *d)
+{
 	d->listener = lazy_listen(dirs.work);
-	if (d->listener < 0 || watch(d, d->listener, WATCH_LISTENER, NULL))
-		return -1;
+	return d->listener < 0 ? -1 : watch(d, d->listener, WATCH_LISTENER, NULL);
+}
+
+static int lazyd_ready(struct lazyd *d)
+{
 	if (server_daemonize())
 		return -1;
 	progress_init(d->st.history);
@@ -210,6 +215,16 @@ static int lazyd_open(struct lazyd *d)
 	if (d->signals < 0)
 		return -1;
 	return server_ready();
+}
+
+/* What all workers have in common: made before the first one, and before anybody is told that the daemon is ready. */
+static int lazyd_open(struct lazyd *d)
+{
+	if (LAZY_STAGE("start", lazyd_start(d)))
+		return -1;
+	if (opts.page_server && LAZY_STAGE("connect", remote_connect(d)))
+		return -1;
+	return LAZY_STAGE("listen", lazyd_listen(d)) || LAZY_STAGE("ready", lazyd_ready(d));
 }
 
 /* A worker that is not the first: closes what the dead one had open for itself, takes over what counts. */
@@ -242,13 +257,14 @@ static int work(struct lazyd *d, bool again)
 
 	stats_take_over(d);
 	thread_takes_turns();
-	if (again)
+	if (again) {
+		unsetenv("CRIU_FAULT"); /* has been, and whoever comes after it shall manage */
 		ret = take_over(d);
+	}
 	/* an epoll hears only the signals of the process that has put the signalfd into it */
 	if (!ret)
 		ret = watch(d, d->signals, WATCH_SIGNALS, NULL);
-	/* a plain server is there when its first page is */
-	d->j->connected = !ret && (!d->remote || d->j->extended);
+	d->j->connected = !ret && !d->remote; /* a server is there when it has sent something */
 	if (!ret)
 		ret = loop(d);
 	if (!ret && !again)
@@ -260,9 +276,9 @@ static int work(struct lazyd *d, bool again)
 	progress_clear();
 	if (opts.display_stats && !ret)
 		stats_print(d);
-	d->j->complete = !ret;
+	d->j->complete |= !ret; /* whatever becomes of the farewell */
 	if (!ret)
-		return remote_close(d, false) ? WORKER_LOST : WORKER_DONE;
+		return LAZY_STAGE("close", remote_close(d, false)) ? WORKER_LOST : WORKER_DONE;
 	if (d->j->asked) { /* the tasks run, or may: the next worker tries again */
 		remote_drop(d);
 		return WORKER_LOST;
@@ -273,7 +289,7 @@ static int work(struct lazyd *d, bool again)
 
 int cmd_lazy_pages(void)
 {
-	struct lazyd d;
+	struct lazyd d = { .listener = -1 };
 	int status;
 
 	if (opts.resume)

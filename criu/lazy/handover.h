@@ -17,7 +17,8 @@ struct op;
 /* What only our restore and our daemon say to each other: see Documentation/PROTOCOL.md. */
 #define LAZY_OURS     0x5352554fU /* daemon, behind LAZY_FINISHED: tell me when they run */
 #define LAZY_RELEASED 0x4c455352U /* restore: they do */
-#define LAZY_REFUSED  0x4f4e5352U /* daemon: the tasks must not run. The source was not asked */
+#define LAZY_REFUSED \
+	0x4f4e5352U /* daemon: the tasks must not run. The source was not asked, or has refused */
 #define LAZY_STOPPED \
 	1 /* in the byte that comes with a task's descriptors: it is, or shall be, in a job control stop */
 

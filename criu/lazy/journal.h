@@ -24,13 +24,14 @@ struct journal {
 	bool over;	/* the daemon is ending: nobody starts anybody */
 	bool ours;	/* restore is of this program: it takes part in what follows */
 	bool asked;	/* restore said that it is done: the source may have been told */
+	bool sent;	/* the question was sent to it by this worker, or may have been */
 	bool finished;	/* and was answered: the tasks run */
 	bool complete;	/* every page is in place: only the server has to be told */
 	bool released;	/* and said that they do, or we saw to it in its place */
 	bool hearing;	/* a message of restore's is being taken: who dies now has lost it */
 	bool full;	/* more happened than fits: a new worker could not know what */
-	bool connected; /* the worker has reached the server: it has answered */
-	bool extended;	/* and knows the extensions */
+	bool connected; /* the worker has reached the server, and had pages from it */
+	bool extended;	/* the server knows the extensions */
 	int epoll, restore, urgent, bulk; /* the worker's descriptors, for the next one to close */
 	uint64_t nr_left;		  /* pages, for messages */
 	size_t used;			  /* bytes of LOG */

@@ -16,6 +16,7 @@
 
 #include "lazy/journal.h"
 #include "lazy/space.h"
+#include "op.h"
 #include "lazy/stats.h"
 
 /* What is watched with epoll. */
@@ -62,6 +63,7 @@ struct lazyd {
 #define MAX_WIDEN 32U
 
 /* ---- daemon.c ---- */
+#define LAZY_STAGE(name, call) STAGE("lazy-pages", name, call)
 int watch(struct lazyd *d, int fd, enum watch_kind kind, struct space *sp);
 void space_ended(
 	struct lazyd *d,
@@ -74,6 +76,8 @@ int restore_accept(struct lazyd *d);
 int restore_message(struct lazyd *d);
 /* A new worker: what the dead one knew. */
 int restore_take_over(struct lazyd *d);
+/* The source keeps the tasks, or was never asked: restore is told so, and those here end. */
+void restore_refuse(struct lazyd *d);
 /* Only what the journal says: the spaces and where their pages belong. -1 logged. */
 int restore_replay(struct lazyd *d);
 int restore_answer(struct lazyd *d); /* the source has agreed: restore may let the tasks run */

@@ -15,6 +15,7 @@
 #include "mem/sink.h"
 #include "net/conn.h"
 #include "net/wire.h"
+#include "op.h"
 #include "stories.h"
 #include "util/dirs.h"
 #include "net/tls.h"
@@ -23,10 +24,11 @@
 #include "util/opts.h"
 #include "util/xmalloc.h"
 
-#define PIECE		     (1UL << 20)
-#define LOBBY		     16
-#define FIRST_MESSAGE_S	     3 /* less than what a client waits for its turn */
-#define TLS_RECORD_HANDSHAKE 22
+#define PIECE			(1UL << 20)
+#define LOBBY			16
+#define FIRST_MESSAGE_S		3 /* less than what a client waits for its turn */
+#define TLS_RECORD_HANDSHAKE	22
+#define STORE_STAGE(name, call) STAGE("page-server", name, call)
 
 struct receiver {
 	struct conn c;
@@ -123,6 +125,11 @@ static int add_run(struct receiver *r, const struct ps_msg *m, uint32_t flags)
 	return flags & PE_PRESENT ? store_pages(r, m->nr_pages) : 0;
 }
 
+static int finish_all(struct receiver *r)
+{
+	return finish_object(r) || (opts.auto_dedup && dedup_parents(dirs.images)) ? -1 : 0;
+}
+
 /* 0: go on, 1: the client is done, -1: logged */
 static int one_message(struct receiver *r)
 {
@@ -144,9 +151,9 @@ static int one_message(struct receiver *r)
 	r->nr_messages++;
 	switch (ps_cmd(&m)) {
 	case PS_OPEN:
-		return open_object(r, &m);
+		return STORE_STAGE("open", open_object(r, &m));
 	case PS_OPEN2:
-		if (open_object(r, &m))
+		if (STORE_STAGE("open", open_object(r, &m)))
 			return -1;
 		byte = has_parent(&m);
 		return conn_send(&r->c, &byte, 1);
@@ -160,9 +167,7 @@ static int one_message(struct receiver *r)
 	case PS_HOLE:
 		return add_run(r, &m, PE_PARENT);
 	case PS_CLOSE:
-		answer = finish_object(r);
-		if (!answer && opts.auto_dedup)
-			answer = dedup_parents(dirs.images);
+		answer = STORE_STAGE("close", finish_all(r));
 		return conn_send(&r->c, &answer, sizeof(answer)) || answer ? -1 : 1;
 	case PS_FORCE_CLOSE:
 		answer = 0;
@@ -250,7 +255,7 @@ static int lobby_next(struct lobby *l, struct conn *c)
 				lobby_drop(l, i);
 				return 0;
 			}
-		if (p[0].revents && lobby_enter(l))
+		if (p[0].revents && STORE_STAGE("accept", lobby_enter(l)))
 			return -1;
 	}
 }
@@ -307,8 +312,8 @@ static int receive_one(void)
 	if (opts.ps_socket >= 0)
 		ret = conn_from_fd(&c, opts.ps_socket);
 	else
-		ret = l.listener = conn_listen(opts.address, &opts.port);
-	if (ret < 0 || server_daemonize() || server_ready())
+		ret = l.listener = STORE_STAGE("listen", conn_listen(opts.address, &opts.port));
+	if (ret < 0 || server_daemonize() || STORE_STAGE("ready", server_ready()))
 		return -1;
 	if (c.fd >= 0)
 		return try_client(&c) ? -1 : 0;

@@ -50,6 +50,11 @@ static int hello(struct remote *r)
 		       c->peer);
 		return -1;
 	}
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		/* a server that is slow is not one that does not know the commit: that one closes the connection */
+		pr_err("%s does not answer", c->peer);
+		return -1;
+	}
 	if (n <= 0) /* EPROTO: refused by TLS, which has been said */
 		return n < 0 && errno == EPROTO ? -1 : 1;
 	if (ps_cmd(&m) != PS_HELLO || m.nr_pages != PS_VERSION || !(m.vaddr & PS_FEAT_BULK)) {
@@ -199,7 +204,11 @@ int remote_commit(struct lazyd *d)
 		d->committed = true;
 		return 0;
 	}
-	return remote_flush(d) || conn_send(&d->remote->urgent.c, &m, sizeof(m)) ? -1 : 0;
+	d->j->sent = true;
+	if (!remote_flush(d) && !conn_send(&d->remote->urgent.c, &m, sizeof(m)))
+		return 0;
+	d->j->sent = false;
+	return -1;
 }
 
 /* Tells what is missing in OBJ: in some space, when they are many. */
@@ -389,7 +398,16 @@ static ssize_t urgent_message(struct lazyd *d, const char *buf, size_t len)
 	switch (ps_cmd(&m)) {
 	case PS_COMMIT:
 		d->committed = true;
+		d->j->connected = true;
 		return size;
+	case PS_FORCE_CLOSE:
+		/* no commit, ever: nobody needs to try again */
+		if (!d->committed) {
+			d->j->asked = false;
+			restore_refuse(d);
+		}
+		pr_err("%s gave up: the tasks run on there", r->urgent.c.peer);
+		return -1;
 	case PS_ADD:
 	case PS_ADD_F:
 	case PS_ZERO:
@@ -447,8 +465,9 @@ int remote_close(struct lazyd *d, bool failed)
 	if (conn_send(&r->urgent.c, &m, sizeof(m))) {
 		ret = -1;
 	} else if (!failed && conn_recv(&r->urgent.c, &status, sizeof(status))) {
-		/* everything is here: how the other side ends is its own matter */
 		pr_warn("%s did not confirm the end", r->urgent.c.peer);
+		/* one of ours would wait for us with its tasks; how others end is their own matter */
+		ret = r->features ? -1 : 0;
 	}
 	remote_free(r);
 	return ret;

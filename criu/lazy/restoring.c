@@ -270,6 +270,14 @@ static int restore_gone(struct lazyd *d)
 	return -1;
 }
 
+void restore_refuse(struct lazyd *d)
+{
+	uint32_t word = LAZY_REFUSED;
+
+	send(d->j->restore, &word, sizeof(word), MSG_NOSIGNAL);
+	journal_signal_tasks(d->j, SIGKILL);
+}
+
 static int hear(struct lazyd *d)
 {
 	uint32_t word;
@@ -295,11 +303,20 @@ static int hear(struct lazyd *d)
 	if (word == LAZY_FINISHED)
 		pr_debug("restore has built everything: the source is asked");
 	else
-		return (int32_t)word < 0 ? 0 : take_task(d, word); /* negative: a zombie */
-	if (d->remote)
-		return remote_commit(d);
-	d->committed = true;
-	return 0;
+		return (int32_t)word < 0
+			       ? 0
+			       : LAZY_STAGE("task", take_task(d, word)); /* negative: a zombie */
+	if (!d->remote) {
+		d->committed = true;
+		return 0;
+	}
+	if (!LAZY_STAGE("commit", remote_commit(d)))
+		return 0;
+	if (!d->j->sent) { /* then it has not agreed either */
+		d->j->asked = false;
+		restore_refuse(d);
+	}
+	return -1;
 }
 
 int restore_message(struct lazyd *d)

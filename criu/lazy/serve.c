@@ -22,10 +22,12 @@
 #include "util/opts.h"
 #include "util/xmalloc.h"
 
-#define MAX_CLIENTS	32
-#define FIRST_MESSAGE_S 10 /* a client that says nothing is let go */
-#define MAX_BAD		64 /* questions for what is not here, */
-#define LOG_BAD		4  /* of which these are logged */
+#define MAX_CLIENTS		32
+#define FIRST_MESSAGE_S		10 /* a client that says nothing is let go */
+#define MAX_BAD			64 /* questions for what is not here, */
+#define LOG_BAD			4  /* of which these are logged */
+
+#define SERVE_STAGE(name, call) STAGE("serve", name, call)
 
 /* ---- sources ---- */
 
@@ -176,6 +178,22 @@ static int commit(struct client *cl)
 	return conn_send(&cl->c, &m, sizeof(m));
 }
 
+/* Said, so that the other side need not wait for an answer that never comes: the tasks here go on, those there must not. */
+static int refuse_commit(struct client *cl)
+{
+	struct ps_msg m = { .cmd = PS_FORCE_CLOSE };
+	struct server *sv = cl->server;
+	bool committed;
+
+	pthread_mutex_lock(&sv->lock);
+	committed = sv->committed;
+	sv->failed |= !committed;
+	pthread_mutex_unlock(&sv->lock);
+	if (!committed)
+		conn_send(&cl->c, &m, sizeof(m));
+	return -1;
+}
+
 /* The client is about to close its connections, with pages on the way in the other one. */
 static void expect_end(struct client *cl)
 {
@@ -189,6 +207,17 @@ static void expect_end(struct client *cl)
 	pthread_mutex_unlock(&sv->lock);
 }
 
+static int all_is_there(struct client *cl)
+{
+	int32_t status = 0;
+
+	pr_info("%s has everything", cl->c.peer);
+	expect_end(cl);
+	conn_send(&cl->c, &status, sizeof(status));
+	tell(cl->server, &cl->server->complete);
+	return 0;
+}
+
 /* 0: go on, 1: the client is done, -1: logged */
 static int urgent_message(struct client *cl, const struct ps_msg *m)
 {
@@ -200,14 +229,10 @@ static int urgent_message(struct client *cl, const struct ps_msg *m)
 		return answer_get(cl, m);
 	case PS_COMMIT:
 		if (cl->session)
-			return commit(cl);
+			return SERVE_STAGE("commit", commit(cl)) ? refuse_commit(cl) : 0;
 		break;
 	case PS_CLOSE:
-		pr_info("%s has everything", cl->c.peer);
-		expect_end(cl);
-		conn_send(&cl->c, &status, sizeof(status));
-		tell(cl->server, &cl->server->complete);
-		return 1;
+		return SERVE_STAGE("close", all_is_there(cl)) ? -1 : 1;
 	case PS_FORCE_CLOSE:
 		pr_err("%s gave up", cl->c.peer);
 		conn_send(&cl->c, &status, sizeof(status));
@@ -295,9 +320,7 @@ static int hello(struct client *cl, struct ps_msg *m)
 	m->nr_pages = PS_VERSION;
 	m->vaddr = cl->session->features;
 	m->dst_id = cl->session->token;
-	if (conn_send(&cl->c, m, sizeof(*m)))
-		return -1;
-	return urgent_loop(cl, NULL);
+	return conn_send(&cl->c, m, sizeof(*m));
 }
 
 static int attach(struct client *cl, const struct ps_msg *m)
@@ -306,7 +329,7 @@ static int attach(struct client *cl, const struct ps_msg *m)
 	thread_takes_turns();
 	if (cl->session) {
 		cl->used = true;
-		return push_loop(cl);
+		return 0;
 	}
 	pr_err("%s: bulk connection of an unknown session", cl->c.peer);
 	return -1;
@@ -324,9 +347,9 @@ int serve_client(struct client *cl)
 	cl->spoke = true;
 	switch (ps_cmd(&m)) {
 	case PS_HELLO:
-		return hello(cl, &m);
+		return SERVE_STAGE("hello", hello(cl, &m)) ? -1 : urgent_loop(cl, NULL);
 	case PS_ATTACH:
-		return attach(cl, &m);
+		return SERVE_STAGE("attach", attach(cl, &m)) ? -1 : push_loop(cl);
 	}
 	pr_warn("%s speaks the plain protocol: if it is lost half-way, so are the tasks",
 		cl->c.peer);
@@ -349,6 +372,7 @@ static void *client_thread(void *arg)
 	return NULL;
 }
 
+/* Takes C over where it succeeds. */
 static int new_client(struct server *sv, struct conn *c)
 {
 	struct client *cl = xzalloc(sizeof(*cl));
@@ -364,8 +388,10 @@ static int new_client(struct server *sv, struct conn *c)
 	TAILQ_INSERT_TAIL(&sv->clients, cl, link);
 	sv->nr_clients++;
 	pthread_mutex_unlock(&sv->lock);
-	if (!pthread_create(&cl->thread, NULL, client_thread, cl))
+	if (!pthread_create(&cl->thread, NULL, client_thread, cl)) {
+		*c = (struct conn)CONN_INIT;
 		return 0;
+	}
 	TAILQ_REMOVE(&sv->clients, cl, link);
 	sv->nr_clients--;
 fail:
@@ -431,7 +457,8 @@ static void admit(struct server *sv, int listener)
 	if (conn_accept(&c, listener, 0))
 		return;
 	if (sv->nr_clients < MAX_CLIENTS || (sv->nr_clients < 2 * MAX_CLIENTS && make_room(sv))) {
-		new_client(sv, &c);
+		if (SERVE_STAGE("accept", new_client(sv, &c)))
+			conn_close(&c);
 		return;
 	}
 	pr_warn("%s is turned away: there are too many connections", c.peer);
@@ -567,7 +594,7 @@ int lazy_server_listen(void)
 		return -1;
 	if (opts.ps_socket >= 0)
 		return 0;
-	the_listener = conn_listen(opts.address, &opts.port);
+	the_listener = SERVE_STAGE("listen", conn_listen(opts.address, &opts.port));
 	return the_listener < 0 ? -1 : 0;
 }
 
@@ -589,7 +616,7 @@ int serve_images(void)
 		return -1;
 	if (server_daemonize() || server_init(&sv, true))
 		return -1;
-	ret = server_ready() ? -1 : serve(&sv, the_listener, &given);
+	ret = SERVE_STAGE("ready", server_ready()) ? -1 : serve(&sv, the_listener, &given);
 	server_end(&sv);
 	close_safe(&the_listener);
 	return ret;
@@ -612,7 +639,7 @@ int lazy_serve_tasks(struct op *op, struct lazy_source *sources, unsigned nr,
 		ret = add_source(&sv, ps_id(PS_TYPE_TASK, sources[i].vpid), sources[i].pm,
 				 sources[i].pid, false);
 	if (!ret)
-		ret = status_ready() ? -1 : serve(&sv, the_listener, &given);
+		ret = SERVE_STAGE("ready", status_ready()) ? -1 : serve(&sv, the_listener, &given);
 	spill_end(sv.complete);
 	server_end(&sv);
 	close_safe(&the_listener);

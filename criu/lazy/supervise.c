@@ -26,7 +26,7 @@
 #define DEFAULT_TIMEOUT_S 600
 #define FIRST_PAUSE_MS	  50
 #define LONGEST_PAUSE_MS  2000
-#define FAREWELL_S	  5
+#define FAREWELL_S	  5U
 
 struct supervisor {
 	struct lazyd *d;
@@ -221,11 +221,8 @@ int supervise_resume(void)
  */
 static int refuse(struct supervisor *s)
 {
-	uint32_t word = LAZY_REFUSED;
-
 	pr_err("The worker (%d) was killed while restore handed its tasks over", s->j->worker);
-	send(s->j->restore, &word, sizeof(word), MSG_NOSIGNAL);
-	journal_signal_tasks(s->j, SIGKILL);
+	restore_refuse(s->d);
 	return -1;
 }
 
@@ -269,7 +266,7 @@ static int next_worker(struct supervisor *s)
 	/* nothing to do any more but to tell the server, for a while */
 	if (s->again && s->j->asked && !live_spaces(s)) {
 		bool enough = s->last && s->lost_since_us &&
-			      now_us() - s->lost_since_us > FAREWELL_S * 1000000UL;
+			      now_us() - s->lost_since_us > min(FAREWELL_S, timeout_s) * 1000000UL;
 
 		if (enough && s->j->complete) {
 			pr_warn("Everything is in place, but perhaps the server does not know");
