@@ -17,6 +17,7 @@
 #include "files/files.h"
 #include "image/image.h"
 #include "inventory.h"
+#include "lazy/deadman.h"
 #include "lazy/handover.h"
 #include "mem/dedup.h"
 #include "mem/mem.h"
@@ -374,6 +375,18 @@ static void let_go(struct op *op)
 	}
 }
 
+/* A daemon that is killed altogether must not mean zeros. */
+static void guard_tasks(struct op *op)
+{
+	cleanup_free int *fds = NULL;
+	unsigned nr = 0;
+
+	if (deadman_make(op, &fds, &nr))
+		pr_warn("If all of lazy-pages is killed the tasks will not be stopped");
+	if (fds)
+		deadman_send(lazy_sock, fds, nr);
+}
+
 /* Without --restore-detached criu is the parent that waits for the end of the root task. */
 static int wait_root(pid_t pid)
 {
@@ -404,7 +417,10 @@ int cmd_restore(pid_t *root_pid)
 	pid = op.root->pid;
 	files_resume_network(&op);
 	let_go(&op);
-	lazy_released(lazy_sock);
+	if (lazy_is_ours()) {
+		guard_tasks(&op);
+		lazy_released(lazy_sock);
+	}
 	if (action_run("post-resume", pid))
 		pr_warn("The tasks run, but the action script failed at post-resume");
 	close_safe(&lazy_sock);

@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "lazy/deadman.h"
 #include "lazy/handover.h"
 #include "lazy/lazyd.h"
 #include "lazy/progress.h"
@@ -210,6 +211,7 @@ static int lazyd_ready(struct lazyd *d)
 {
 	if (server_daemonize())
 		return -1;
+	deadman_reserve();
 	progress_init(d->st.history);
 	d->signals = server_signals();
 	if (d->signals < 0)

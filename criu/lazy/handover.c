@@ -105,12 +105,16 @@ int lazy_finish(int sock)
 	return -1;
 }
 
+bool lazy_is_ours(void)
+{
+	return wants_word;
+}
+
 void lazy_released(int sock)
 {
 	uint32_t word = LAZY_RELEASED;
 
-	if (wants_word)
-		send(sock, &word, sizeof(word), MSG_NOSIGNAL);
+	send(sock, &word, sizeof(word), MSG_NOSIGNAL);
 }
 
 int lazy_listen(int dirfd)

@@ -17,6 +17,7 @@ struct op;
 /* What only our restore and our daemon say to each other: see Documentation/PROTOCOL.md. */
 #define LAZY_OURS     0x5352554fU /* daemon, behind LAZY_FINISHED: tell me when they run */
 #define LAZY_RELEASED 0x4c455352U /* restore: they do */
+#define LAZY_DEADMAN  0x44454144U /* restore: a message with descriptors follows (lazy/deadman.h) */
 #define LAZY_REFUSED \
 	0x4f4e5352U /* daemon: the tasks must not run. The source was not asked, or has refused */
 #define LAZY_STOPPED \
@@ -34,6 +35,8 @@ int lazy_send_task(int sock, pid_t vpid, pid_t pid, int uffd, bool stopped);
 int lazy_send_dead(int sock, pid_t pid);
 /* All tasks are built and about to run: waits until the daemon (and the source, where it takes part in the commit) agrees. -1 logged: they must not run. */
 int lazy_finish(int sock);
+/* Is the daemon one of ours, which takes part in what comes after that? */
+bool lazy_is_ours(void);
 /* They run: the daemon need not see to that. */
 void lazy_released(int sock);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lazy/ready.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -57,6 +59,14 @@ int server_signals(void)
 	if (fd < 0)
 		pr_perror("Can't make a signalfd");
 	return fd;
+}
+
+void server_outlives_oom(void)
+{
+	cleanup_close int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write_full(fd, "-1000", 5))
+		pr_debug("oom_score_adj: %s", strerror(errno));
 }
 
 void thread_answers_fast(void)

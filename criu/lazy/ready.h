@@ -18,6 +18,8 @@ int status_ready(void);
  * SIGINT, SIGTERM and SIGHUP are blocked from now on and arrive on the returned descriptor (signalfd(2)). -1 logged.
  */
 int server_signals(void);
+/* Without us tasks cannot go on: others end before us when memory is short. Where that is not permitted, nothing happens. */
+void server_outlives_oom(void);
 
 /*
  * What the scheduler is told of the calling thread. One that only answers faults has little to do, and somebody waits for it: it becomes a

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lazy/deadman.h"
 #include "lazy/handover.h"
 #include "lazy/lazyd.h"
 #include "lazy/uffd.h"
@@ -300,6 +301,8 @@ static int hear(struct lazyd *d)
 		released(d);
 		return 0;
 	}
+	if (word == LAZY_DEADMAN)
+		return deadman_take(d->restore);
 	if (word == LAZY_FINISHED)
 		pr_debug("restore has built everything: the source is asked");
 	else

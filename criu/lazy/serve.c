@@ -630,6 +630,7 @@ int lazy_serve_tasks(struct op *op, struct lazy_source *sources, unsigned nr,
 	int ret = 0;
 
 	*out = (struct lazy_outcome){};
+	server_outlives_oom();
 	if (opts.ps_socket >= 0 && conn_from_fd(&given, opts.ps_socket))
 		return -1;
 	if (server_init(&sv, false))

@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lazy/deadman.h"
 #include "lazy/handover.h"
+#include "lazy/ready.h"
 #include "lazy/report.h"
 #include "lazy/uffd.h"
 #include "op.h"
@@ -347,6 +349,7 @@ static int keep_watch(struct supervisor *s)
 			ret = wait_for_events(s);
 	}
 	s->j->over = true;
+	deadman_off();
 	if (!s->stopped)
 		report_write(s->d->st.history, ret < 0 ? REPORT_FAILED : REPORT_COMPLETE);
 	if (s->guard >= 0) {
@@ -360,6 +363,7 @@ int supervise(struct lazyd *d, int (*work)(struct lazyd *d, bool again))
 {
 	struct supervisor s = { .d = d, .j = d->j, .work = work, .worker = -1, .guard = -1 };
 
+	server_outlives_oom();
 	s.j->main = getpid();
 	return keep_watch(&s);
 }

@@ -7,7 +7,7 @@
  *   main    (the process that was started) waits for the worker's end: starts another where it was killed or lost its server.
  *   guard   waits for main's end, and takes its place. Main waits for the guard's end too, and starts another.
  *
- * Any one, and any two at once, may be killed with SIGKILL at any instant. What remains: all three at once.
+ * Any one, and any two at once, may be killed with SIGKILL at any instant. When all three are, the tasks are stopped (deadman.h).
  */
 #ifndef CRIU_LAZY_SUPERVISE_H
 #define CRIU_LAZY_SUPERVISE_H

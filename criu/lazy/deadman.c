@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lazy/deadman.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lazy/handover.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/xmalloc.h"
+
+#define MAX_FDS 250   /* of one message */
+#define HIGHEST 16383 /* numbers above make the table large */
+#define NR_SLOW 4
+
+/* ---- restore ---- */
+
+/*
+ * What is signalled for T: its process group, where that is of the tree, since what T forks is in it too; else T alone. 0: nothing, another task of the
+ * group has seen to it.
+ */
+static pid_t owner(struct op *op, struct task *t)
+{
+	struct task *lead = task_find(op, t->pgid), *u;
+
+	if (!lead || !task_alive(lead))
+		return t->pid;
+	for_each_live_task (u, op) {
+		if (u == t)
+			return -lead->pid;
+		if (u->pgid == t->pgid)
+			return 0;
+	}
+	return 0;
+}
+
+/* A read end of the pipe that is a description of its own. */
+static int make_one(int pipe, pid_t who)
+{
+	char path[32];
+	int fd, flags;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", pipe);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+	if (fd >= 0 && !fcntl(fd, F_SETOWN, who) && !fcntl(fd, F_SETSIG, SIGSTOP) && flags >= 0 &&
+	    !fcntl(fd, F_SETFL, flags | O_ASYNC))
+		return fd;
+	close_safe(&fd);
+	return -1;
+}
+
+int deadman_make(struct op *op, int **fds, unsigned *nr)
+{
+	cleanup_close int rd = -1;
+	struct task *t;
+	int p[2];
+
+	*nr = 0;
+	*fds = xcalloc(op->nr_tasks + 1, sizeof(**fds));
+	if (!*fds)
+		return -1;
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK)) {
+		pr_perror("Can't make a pipe");
+		return -1;
+	}
+	rd = p[0];
+	(*fds)[(*nr)++] = p[1];
+	for_each_live_task (t, op) {
+		pid_t who = owner(op, t);
+
+		if (!who)
+			continue;
+		(*fds)[*nr] = make_one(rd, who);
+		if ((*fds)[*nr] < 0) {
+			pr_perror("Can't make a pipe that signals task %d", t->vpid);
+			return -1;
+		}
+		(*nr)++;
+	}
+	return 0;
+}
+
+void deadman_send(int sock, int *fds, unsigned nr)
+{
+	uint32_t word = LAZY_DEADMAN;
+
+	for (unsigned at = 0; at < nr; at += MAX_FDS)
+		if (send(sock, &word, sizeof(word), MSG_NOSIGNAL) != sizeof(word) ||
+		    send_fds(sock, fds + at, min(nr - at, (unsigned)MAX_FDS), !at)) {
+			pr_warn("lazy-pages went away when the tasks had been let go");
+			break;
+		}
+	/* the write end last: nobody is to be signalled where the daemon has not got it */
+	while (nr--)
+		close(fds[nr]);
+}
+
+/* ---- lazy-pages ---- */
+
+static int place = -1; /* of the write end */
+
+/* Descriptor FD, at number AT now. */
+static int up(int fd, int at)
+{
+	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, at);
+
+	close_safe(&fd);
+	return high;
+}
+
+/*
+ * The release of an inotify instance waits for the kernel's own housekeeping, some milliseconds: time in which the tasks' threads stop, also on a busy machine.
+ * Without them it is hardly less safe.
+ */
+static int slow_one(int at)
+{
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	if (fd >= 0)
+		inotify_add_watch(fd, "/", IN_DELETE_SELF);
+	return up(fd, at);
+}
+
+void deadman_reserve(void)
+{
+	struct rlimit lim = { .rlim_cur = 1024 };
+	int at;
+
+	getrlimit(RLIMIT_NOFILE, &lim);
+	at = min(lim.rlim_cur - 1, (rlim_t)HIGHEST);
+	place = up(open("/dev/null", O_RDONLY | O_CLOEXEC), at);
+	for (int i = 1; i <= NR_SLOW; i++)
+		slow_one(at - i);
+}
+
+int deadman_take(int sock)
+{
+	char first = 0, ctl[CMSG_SPACE(MAX_FDS * sizeof(int))] __attribute__((aligned(8)));
+	struct iovec iov = { &first, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
+	};
+	struct cmsghdr *c;
+	ssize_t n;
+	int fd;
+
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	c = n == 1 ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(sizeof(int))) {
+		pr_err("restore announced descriptors that did not come");
+		return -1;
+	}
+	if (!first)
+		return 0;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	if (place >= 0 && dup3(fd, place, O_CLOEXEC) < 0)
+		pr_perror("Can't move descriptor %d to %d", fd, place);
+	else if (place >= 0)
+		close(fd);
+	return 0;
+}
+
+void deadman_off(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		int fd = atoi(e->d_name), flags = fcntl(fd, F_GETFL);
+
+		/* nothing else of ours is asynchronous */
+		if (e->d_name[0] != '.' && flags >= 0 && (flags & O_ASYNC))
+			fcntl(fd, F_SETFL, flags & ~O_ASYNC);
+	}
+	if (dir)
+		closedir(dir);
+}
