@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -146,6 +147,28 @@ static void *read_smaps(void *arg)
 	return NULL;
 }
 
+/*
+ * criu is on the task's processor, and stays there: the thread takes another one. (Left to the scheduler it is put on the same one often enough, and then each of the two
+ * waits for the other's time slices of some ms.)
+ */
+static int start_elsewhere(struct smaps *s)
+{
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	int ret;
+
+	puppet_unfollow();
+	pthread_attr_init(&attr);
+	if (!sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1) {
+		CPU_CLR(sched_getcpu(), &cpus);
+		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	}
+	ret = pthread_create(&s->thread, &attr, read_smaps, s);
+	pthread_attr_destroy(&attr);
+	puppet_follow(leader(s->op->root)->puppet);
+	return ret;
+}
+
 int vmas_start_flags(struct op *op)
 {
 	struct smaps *s = xzalloc(sizeof(*s) + op->nr_tasks * sizeof(s->v[0]));
@@ -157,10 +180,7 @@ int vmas_start_flags(struct op *op)
 	op->smaps = s;
 	for_each_live_task (t, op)
 		s->v[s->nr++].t = t;
-	/* the thread must not stay on the task's processor, where criu is now */
-	puppet_unfollow();
-	s->running = !pthread_create(&s->thread, NULL, read_smaps, s);
-	puppet_follow(leader(op->root)->puppet);
+	s->running = !start_elsewhere(s);
 	if (!s->running)
 		read_smaps(s);
 	return 0;
