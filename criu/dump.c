@@ -18,6 +18,7 @@
 #include "mem/pagemap.h"
 #include "mem/sink.h"
 #include "mem/track.h"
+#include "mem/vm_flags.h"
 #include "net/tls.h"
 #include "op.h"
 #include "remote/freeze.h"
@@ -51,6 +52,9 @@ static int step_options(struct op *op)
 		    lazy_server_listen())
 			return -1;
 	}
+	/* learned while the tasks still run */
+	if (vm_flags_worth(opts.pid))
+		op->vm_flags = vm_flags_learn();
 	return files_init(op);
 }
 

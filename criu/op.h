@@ -17,6 +17,7 @@ struct file_table;
 struct arena;
 struct chain;
 struct smaps;
+struct vm_flags;
 struct seccomp_table;
 
 struct op {
@@ -25,9 +26,10 @@ struct op {
 	struct task_list tasks;
 	struct task *root;
 	unsigned nr_tasks;
-	struct file_table *files; /* files/files.h */
-	struct smaps *smaps;	  /* mem/vma.c: dump: being read */
-	struct arena *arena;	  /* remote/arena.h: restore: one for the whole tree */
+	struct file_table *files;  /* files/files.h */
+	struct smaps *smaps;	   /* mem/vma.c: dump: being read */
+	struct vm_flags *vm_flags; /* mem/vm_flags.h: dump: does without smaps; NULL: not so */
+	struct arena *arena;	   /* remote/arena.h: restore: one for the whole tree */
 	struct seccomp_table
 		*seccomp;    /* task/seccomp.c: filters of all tasks, NULL before the first */
 	struct chain *chain; /* chain.h: dump, pre-dump: the links before this one */

@@ -14,6 +14,7 @@
 #include "files/files.h"
 #include "image/image.h"
 #include "mem/mem.h"
+#include "mem/vm_flags.h"
 #include "proc/proc.h"
 #include "remote/arena.h"
 #include "remote/puppet.h"
@@ -121,8 +122,8 @@ int vmas_collect(struct op *op, struct task *t)
 /* ---- VmFlags ---- */
 
 /*
- * What only smaps tells. The kernel walks all page tables to write it (5 ms for 1 GiB), so a thread reads it while the tasks are
- * described and scanned; mm_dump() waits for it.
+ * What maps does not tell. Where there is much memory it comes from a BPF iterator (vm_flags.h), if there can be one. Otherwise from smaps: the kernel
+ * walks all page tables to write it (5 to 20 ms for 1 GiB), so a thread reads it while the tasks are described and scanned; mm_dump() waits for it.
  */
 struct smaps {
 	struct op *op;
@@ -136,14 +137,18 @@ struct smaps {
 	} v[];
 };
 
+static void read_smaps_of(struct smaps *s, unsigned i)
+{
+	s->v[i].text = read_file_at(s->v[i].t->proc, "smaps", NULL);
+	s->v[i].err = errno;
+}
+
 static void *read_smaps(void *arg)
 {
 	struct smaps *s = arg;
 
-	for (unsigned i = 0; i < s->nr; i++) {
-		s->v[i].text = read_file_at(s->v[i].t->proc, "smaps", NULL);
-		s->v[i].err = errno;
-	}
+	for (unsigned i = 0; i < s->nr; i++)
+		read_smaps_of(s, i);
 	return NULL;
 }
 
@@ -180,6 +185,8 @@ int vmas_start_flags(struct op *op)
 	op->smaps = s;
 	for_each_live_task (t, op)
 		s->v[s->nr++].t = t;
+	if (op->vm_flags) /* quick enough not to be begun early */
+		return 0;
 	s->running = !start_elsewhere(s);
 	if (!s->running)
 		read_smaps(s);
@@ -190,6 +197,8 @@ void vmas_free_flags(struct op *op)
 {
 	struct smaps *s = op->smaps;
 
+	vm_flags_free(op->vm_flags);
+	op->vm_flags = NULL;
 	if (!s)
 		return;
 	if (s->running)
@@ -265,6 +274,25 @@ static int add_flags(const struct proc_vma *pv, void *arg)
 	return 0;
 }
 
+static int finish_flags(struct smaps *s, unsigned i)
+{
+	struct flags_walk w = { s->v[i].t, 0 };
+
+	if (s->op->vm_flags) {
+		int ret = vm_flags_read(s->op->vm_flags, w.t->pid, add_flags, &w);
+
+		if (ret <= 0)
+			return ret;
+		read_smaps_of(s, i);
+	}
+	if (!s->v[i].text) {
+		errno = s->v[i].err;
+		pr_perror("Can't read /proc/%d/smaps", w.t->pid);
+		return -1;
+	}
+	return proc_parse_smaps(s->v[i].text, add_flags, &w);
+}
+
 int vmas_finish_flags(struct op *op)
 {
 	struct smaps *s = op->smaps;
@@ -272,17 +300,9 @@ int vmas_finish_flags(struct op *op)
 	if (s->running)
 		pthread_join(s->thread, NULL);
 	s->running = false;
-	for (unsigned i = 0; i < s->nr; i++) {
-		struct flags_walk w = { s->v[i].t, 0 };
-
-		if (!s->v[i].text) {
-			errno = s->v[i].err;
-			pr_perror("Can't read /proc/%d/smaps", w.t->pid);
+	for (unsigned i = 0; i < s->nr; i++)
+		if (finish_flags(s, i))
 			return -1;
-		}
-		if (proc_parse_smaps(s->v[i].text, add_flags, &w))
-			return -1;
-	}
 	return 0;
 }
 

@@ -24,6 +24,7 @@
 
 #include "util/io.h"
 #include "util/log.h"
+#include "util/vma_iter.h"
 #include "util/xmalloc.h"
 
 /* newer than the headers that we build with */
@@ -389,6 +390,13 @@ static bool tool_works(const char *const argv[])
 	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
 }
 
+static bool has_vma_iter(void)
+{
+	cleanup_close int iter = vma_iter_open();
+
+	return iter >= 0;
+}
+
 static bool has_iptables(void)
 {
 	static const char *const argv[] = { "iptables", "-w", "-L", "-n", NULL };
@@ -411,6 +419,7 @@ const struct kernel_feature_info kernel_features[KERNEL_FEATURES] = {
 	[K_CLONE3_SET_TID] = { "clone3_set_tid", NEED_ALWAYS, "choosing a pid (clone3 with set_tid, Linux 5.5, CAP_CHECKPOINT_RESTORE)", has_clone3_set_tid },
 	[K_PEEKSIGINFO] = { "ptrace_peeksiginfo", NEED_ALWAYS, "ptrace, and reading pending signals (PTRACE_PEEKSIGINFO)", has_peeksiginfo },
 	[K_PAGEMAP_SCAN] = { "pagemap_scan", NEED_EXTRA, "fast page scan (ioctl PAGEMAP_SCAN, Linux 6.7)", has_pagemap_scan },
+	[K_TASK_VMA_ITER] = { "task_vma_iter", NEED_NEW, "areas' flags without a walk of their pages (BPF iterator task_vma, Linux 6.1, CAP_BPF and CAP_PERFMON)", has_vma_iter },
 	[K_TIMERFD] = { "timerfd", NEED_EXTRA, "timerfd settings in /proc/PID/fdinfo", has_timerfd },
 	[K_FDINFO_LOCK] = { "fdinfo_lock", NEED_EXTRA, "file locks in /proc/PID/fdinfo", has_fdinfo_lock },
 	[K_TIMER_CR_IDS] = { "timer_cr_ids", NEED_NEW, "POSIX timers with a chosen id (PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16)", has_timer_ids },
