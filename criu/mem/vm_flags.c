@@ -259,6 +259,7 @@ int vm_flags_read(const struct vm_flags *f, pid_t pid, proc_vma_fn cb, void *arg
 	cleanup_free struct vma_raw *raw = NULL;
 	uint64_t flags;
 	size_t nr;
+	int ret;
 
 	if (vma_iter_read(f->iter, pid, &raw, &nr) || !nr)
 		return 1;
@@ -273,8 +274,9 @@ int vm_flags_read(const struct vm_flags *f, pid_t pid, proc_vma_fn cb, void *arg
 
 		translate(f, raw[i].flags, &v.vm_flags);
 		v.shared = v.vm_flags & VMF_MS;
-		if (cb(&v, arg))
-			return -1;
+		ret = cb(&v, arg);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }

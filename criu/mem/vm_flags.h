@@ -20,7 +20,7 @@ struct vm_flags *vm_flags_learn(void);
 void vm_flags_free(struct vm_flags *f);
 /*
  * Calls CB for each area of PID, of which only start, end, shared and vm_flags are set; of the flags those in VM_FLAGS_KNOWN. 0; 1: they are not all
- * known (CB was not called): read smaps; -1: CB's failure.
+ * known (CB was not called): read smaps; or what CB returned, if not 0.
  */
 int vm_flags_read(const struct vm_flags *f, pid_t pid, proc_vma_fn cb, void *arg);
 

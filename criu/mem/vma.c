@@ -227,6 +227,7 @@ static int check_flags(const struct task *t, const struct proc_vma *v)
 
 struct flags_walk {
 	struct task *t;
+	bool from_smaps; /* else what does not fit is a reason to read smaps, no more */
 	size_t next;
 };
 
@@ -261,6 +262,8 @@ static int add_flags(const struct proc_vma *pv, void *arg)
 	if (w->next && (v[-1].e.status & VMA_VVAR) && pv->start < v[-1].e.end)
 		return 0; /* another part of the vvar area */
 	if (w->next == w->t->nr_vmas || v->e.start != pv->start) {
+		if (!w->from_smaps)
+			return 1;
 		pr_err("Task %d: its memory at %#lx changes although it is stopped", w->t->pid,
 		       pv->start);
 		return -1;
@@ -276,18 +279,23 @@ static int add_flags(const struct proc_vma *pv, void *arg)
 
 static int finish_flags(struct smaps *s, unsigned i)
 {
-	struct flags_walk w = { s->v[i].t, 0 };
+	struct task *t = s->v[i].t;
+	struct flags_walk w = { t, true, 0 };
 
 	if (s->op->vm_flags) {
-		int ret = vm_flags_read(s->op->vm_flags, w.t->pid, add_flags, &w);
+		struct flags_walk quick = { t, false, 0 };
+		int ret = vm_flags_read(s->op->vm_flags, t->pid, add_flags, &quick);
 
-		if (ret <= 0)
+		/* it does not know the vsyscall page, which is the last one */
+		if (quick.next < t->nr_vmas && (t->vmas[quick.next].e.status & VMA_VSYSCALL))
+			quick.next++;
+		if (ret < 0 || (!ret && quick.next == t->nr_vmas))
 			return ret;
 		read_smaps_of(s, i);
 	}
 	if (!s->v[i].text) {
 		errno = s->v[i].err;
-		pr_perror("Can't read /proc/%d/smaps", w.t->pid);
+		pr_perror("Can't read /proc/%d/smaps", t->pid);
 		return -1;
 	}
 	return proc_parse_smaps(s->v[i].text, add_flags, &w);

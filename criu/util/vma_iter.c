@@ -244,29 +244,41 @@ static int open_for(int iter, pid_t pid)
 	return link_fd < 0 ? -1 : sys_bpf(BPF_ITER_CREATE, &create);
 }
 
+/*
+ * The bytes of BUF that are in order. Where a task has so many areas that they are read in several pieces, 6.18 gives the last
+ * piece again and again instead of the end.
+ */
+static size_t in_order(const char *buf, size_t from, size_t have)
+{
+	const struct vma_raw *v = (const struct vma_raw *)buf;
+	size_t i = from / sizeof(*v);
+
+	while ((i + 1) * sizeof(*v) <= have && (!i || v[i].start >= v[i - 1].end))
+		i++;
+	return i * sizeof(*v);
+}
+
 int vma_iter_read(int iter, pid_t pid, struct vma_raw **v, size_t *nr)
 {
 	cleanup_close int fd = open_for(iter, pid);
-	size_t have = 0, cap = 0; /* bytes */
-	char *buf = NULL;
+	cleanup_free char *buf = NULL;
+	size_t have = 0, good = 0, cap = 0; /* bytes */
 	ssize_t n;
 
 	if (fd < 0)
 		return -1;
 	do {
 		if (xgrow(&buf, &cap, have + BUFSIZ, 1)) {
-			free(buf);
 			errno = ENOMEM;
 			return -1;
 		}
 		n = read(fd, buf + have, cap - have);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -1;
 		have += max(n, (ssize_t)0);
-	} while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
-	if (n < 0) {
-		free(buf);
-		return -1;
-	}
-	*v = (struct vma_raw *)buf;
-	*nr = have / sizeof(**v);
+		good = in_order(buf, good, have);
+	} while (n && have - good < sizeof(**v));
+	*nr = good / sizeof(**v);
+	*v = (struct vma_raw *)move_ptr(buf);
 	return 0;
 }

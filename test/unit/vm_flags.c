@@ -29,8 +29,16 @@ static const int advices[][3] = {
 static const int kinds[] = { MAP_PRIVATE, MAP_SHARED, MAP_PRIVATE | MAP_NORESERVE,
 			     MAP_PRIVATE | MAP_GROWSDOWN };
 
-static void child(int seal)
+/* as many as the kernel gives in several pieces */
+#define MANY 5000
+
+enum what { PLAIN, SEALED, WITH_MANY };
+
+static void child(enum what what)
 {
+	for (int i = 0; what == WITH_MANY && i < MANY; i++)
+		mmap(NULL, PAGE_SIZE, i & 1 ? PROT_READ : PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(advices); i++)
 		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
 			char *m = mmap(NULL, 3 * PAGE_SIZE, PROT_READ | (i & 1 ? PROT_WRITE : 0),
@@ -40,7 +48,7 @@ static void child(int seal)
 				madvise(m, PAGE_SIZE, advices[i][a]);
 			if (i == 3)
 				syscall(SYS_mlock2, m, PAGE_SIZE, k & 1);
-			if (seal && i == 2)
+			if (what == SEALED && i == 2)
 				syscall(462 /* mseal */, m, PAGE_SIZE, 0);
 		}
 	for (;;)
@@ -51,7 +59,7 @@ struct seen {
 	struct {
 		uint64_t start, end, flags;
 		bool shared;
-	} v[256];
+	} v[2 * MANY];
 	size_t nr;
 };
 
@@ -69,12 +77,12 @@ static int add(const struct proc_vma *v, void *arg)
 	return 0;
 }
 
-static pid_t start(int seal)
+static pid_t start(enum what what)
 {
 	pid_t pid = fork();
 
 	if (!pid)
-		child(seal);
+		child(what);
 	usleep(100000); /* it sleeps by then; if not, both ways may see it differently, and say so */
 	for (int i = 0; i < 100; i++) {
 		char path[64], state = 0;
@@ -98,16 +106,17 @@ static void end(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-static void says_what_smaps_says(void **state)
+static void as_smaps(enum what what)
 {
 	struct vm_flags *f = vm_flags_learn();
-	struct seen a = { .nr = 0 }, b = { .nr = 0 };
+	static struct seen a, b;
 	char path[64];
 	pid_t pid;
 
 	if (!f)
 		skip();
-	pid = start(0);
+	a.nr = b.nr = 0;
+	pid = start(what);
 	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
 	assert_int_equal(proc_read_smaps(AT_FDCWD, path, add, &a), 0);
 	assert_int_equal(vm_flags_read(f, pid, add, &b), 0);
@@ -123,11 +132,21 @@ static void says_what_smaps_says(void **state)
 	}
 }
 
+static void says_what_smaps_says(void **state)
+{
+	as_smaps(PLAIN);
+}
+
+static void of_many_areas_too(void **state)
+{
+	as_smaps(WITH_MANY);
+}
+
 /* A sealed area is not among criu's own pages: its bit is not guessed. */
 static void does_not_guess(void **state)
 {
 	struct vm_flags *f;
-	struct seen a = { .nr = 0 };
+	static struct seen a;
 	int ret;
 	pid_t pid;
 
@@ -136,7 +155,8 @@ static void does_not_guess(void **state)
 	f = vm_flags_learn();
 	if (!f)
 		skip();
-	pid = start(1);
+	a.nr = 0;
+	pid = start(SEALED);
 	ret = vm_flags_read(f, pid, add, &a);
 	end(pid);
 	vm_flags_free(f);
@@ -148,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_smaps_says),
+		cmocka_unit_test(of_many_areas_too),
 		cmocka_unit_test(does_not_guess),
 	};
 
