@@ -216,7 +216,7 @@ static bool do_page_server(const CriuReq *req, CriuResp *resp)
 	close(ready_pipe[1]);
 	criu_page_server_info__init(&info);
 	if (read_full(r, &info.port, sizeof(info.port)) != sizeof(info.port)) {
-		waitpid(pid, NULL, 0);
+		TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
 		pr_err("RPC: the page server did not start");
 		return false;
 	}

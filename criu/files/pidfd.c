@@ -70,7 +70,7 @@ static int open_dead(void)
 		_exit(0);
 	fd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pid > 0)
-		waitpid(pid, NULL, 0);
+		TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
 	return fd;
 }
 

@@ -292,7 +292,7 @@ static int open_accepted(struct file *at, struct file *server, struct file *clie
 
 	if (unix_make_socket(client) || bind_socket(client) || connect_file(client, at->entry->usk))
 		return -1;
-	server->fd = accept4(at->fd, NULL, NULL, SOCK_CLOEXEC);
+	server->fd = TEMP_FAILURE_RETRY(accept4(at->fd, NULL, NULL, SOCK_CLOEXEC));
 	if (server->fd < 0) {
 		pr_perror("Can't accept %s again", unix_name(server->entry->usk));
 		return -1;

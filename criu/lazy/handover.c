@@ -49,7 +49,7 @@ int lazy_connect(struct op *op)
 
 static int send_pid(int sock, int32_t pid)
 {
-	if (send(sock, &pid, sizeof(pid), MSG_NOSIGNAL) == sizeof(pid))
+	if (!send_full(sock, &pid, sizeof(pid)))
 		return 0;
 	pr_perror("lazy-pages went away (see its log) when task %d was to be handed over",
 		  pid < 0 ? -pid : pid);
@@ -83,7 +83,7 @@ int lazy_finish(int sock)
 	uint32_t word = LAZY_FINISHED;
 	ssize_t n;
 
-	if (send(sock, &word, sizeof(word), MSG_NOSIGNAL) != sizeof(word)) {
+	if (send_full(sock, &word, sizeof(word))) {
 		pr_perror("lazy-pages went away (see its log) before the tasks could run");
 		return -1;
 	}
@@ -114,7 +114,7 @@ void lazy_released(int sock)
 {
 	uint32_t word = LAZY_RELEASED;
 
-	send(sock, &word, sizeof(word), MSG_NOSIGNAL);
+	send_full(sock, &word, sizeof(word));
 }
 
 int lazy_listen(int dirfd)

@@ -268,7 +268,7 @@ static bool begins_tls(const struct conn *c)
 {
 	unsigned char type;
 
-	return recv(c->fd, &type, 1, MSG_PEEK) == 1 && type == TLS_RECORD_HANDSHAKE;
+	return recv_full(c->fd, &type, 1, MSG_PEEK) == 1 && type == TLS_RECORD_HANDSHAKE;
 }
 
 /* Told in TLS's own words (an alert, unexpected_message), so that a criu without --tls can say what is missing. */

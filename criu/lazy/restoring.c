@@ -244,7 +244,7 @@ int restore_answer(struct lazyd *d)
 		release(d);
 	} else if (!d->j->released) {
 		/* where it is gone, the end of its connection will say so */
-		send(d->restore, words, d->j->ours ? sizeof(words) : sizeof(*words), MSG_NOSIGNAL);
+		send_full(d->restore, words, d->j->ours ? sizeof(words) : sizeof(*words));
 		if (!d->j->ours) /* it would not tell */
 			released(d);
 	}
@@ -275,14 +275,18 @@ void restore_refuse(struct lazyd *d)
 {
 	uint32_t word = LAZY_REFUSED;
 
-	send(d->j->restore, &word, sizeof(word), MSG_NOSIGNAL);
+	send_full(d->j->restore, &word, sizeof(word));
 	journal_signal_tasks(d->j, SIGKILL);
 }
 
 static int hear(struct lazyd *d)
 {
 	uint32_t word;
-	ssize_t n = recv(d->restore, &word, sizeof(word), MSG_PEEK | MSG_WAITALL);
+	ssize_t n = recv_full(d->restore, &word, sizeof(word), MSG_PEEK);
+	bool part = n > 0 && n < (ssize_t)sizeof(word);
+
+	if (part) /* peeking does not wait for the rest */
+		n = recv_full(d->restore, &word, sizeof(word), 0);
 
 	if (!n && TAILQ_EMPTY(&d->objects)) { /* only looked whether somebody is here */
 		d->j->restore = -1;
@@ -296,7 +300,8 @@ static int hear(struct lazyd *d)
 		d->j->asked = true;
 	else if (word == LAZY_RELEASED)
 		d->j->released = true;
-	recv(d->restore, &word, sizeof(word), MSG_WAITALL);
+	if (!part)
+		recv_full(d->restore, &word, sizeof(word), 0);
 	if (word == LAZY_RELEASED) {
 		released(d);
 		return 0;
@@ -336,7 +341,7 @@ int restore_accept(struct lazyd *d)
 {
 	struct timeval stall = { .tv_sec = RESTORE_STALL_S };
 
-	d->restore = accept4(d->listener, NULL, NULL, SOCK_CLOEXEC);
+	d->restore = TEMP_FAILURE_RETRY(accept4(d->listener, NULL, NULL, SOCK_CLOEXEC));
 	if (d->restore < 0) {
 		pr_perror("Can't accept a connection on " LAZY_SOCKET);
 		return -1;

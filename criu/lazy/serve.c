@@ -89,7 +89,7 @@ void server_wake(struct server *sv)
 {
 	uint64_t one = 1;
 
-	if (write(sv->wake, &one, sizeof(one)) < 0)
+	if (TEMP_FAILURE_RETRY(write(sv->wake, &one, sizeof(one))) < 0)
 		pr_perror("Can't wake the main thread");
 }
 

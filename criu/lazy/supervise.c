@@ -180,8 +180,7 @@ static int take_resume(struct supervisor *s)
 	cleanup_close int sock = accept4(s->d->listener, NULL, NULL, SOCK_CLOEXEC);
 	struct resume r;
 
-	if (sock < 0 || recv(sock, &r, sizeof(r), MSG_WAITALL) != sizeof(r) ||
-	    r.magic != LAZY_RESUME)
+	if (sock < 0 || recv_full(sock, &r, sizeof(r), 0) != sizeof(r) || r.magic != LAZY_RESUME)
 		return 0;
 	r.address[sizeof(r.address) - 1] = 0;
 	if (r.address[0])
@@ -354,7 +353,7 @@ static int keep_watch(struct supervisor *s)
 		report_write(s->d->st.history, ret < 0 ? REPORT_FAILED : REPORT_COMPLETE);
 	if (s->guard >= 0) {
 		syscall(SYS_pidfd_send_signal, s->guard, SIGKILL, NULL, 0);
-		waitpid(s->j->guard, NULL, 0);
+		TEMP_FAILURE_RETRY(waitpid(s->j->guard, NULL, 0));
 	}
 	return ret < 0 ? 1 : 0;
 }

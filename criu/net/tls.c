@@ -8,6 +8,7 @@
 
 #include "net/gnutls.h"
 #include "net/tls_keys.h"
+#include "util/io.h"
 #include "util/log.h"
 #include "util/opts.h"
 #include "util/xmalloc.h"
@@ -40,24 +41,37 @@ bool tls_wanted(void)
 static ssize_t pull(gnutls_transport_ptr_t p, void *buf, size_t len)
 {
 	struct tls *t = p;
-	ssize_t n = recv(t->fd, buf, len, t->nowait ? MSG_DONTWAIT : 0);
+	ssize_t n = TEMP_FAILURE_RETRY(recv(t->fd, buf, len, t->nowait ? MSG_DONTWAIT : 0));
 
 	t->would_block = n < 0 && errno == EAGAIN;
 	return n;
 }
 
+/* All of it: GnuTLS takes a part for a connection that would block. */
 static ssize_t push(gnutls_transport_ptr_t p, const giovec_t *iov, int nr)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = nr };
+	int fd = ((struct tls *)p)->fd;
+	ssize_t sent = TEMP_FAILURE_RETRY(sendmsg(fd, &msg, MSG_NOSIGNAL));
+	size_t before = 0;
 
-	return sendmsg(((struct tls *)p)->fd, &msg, MSG_NOSIGNAL);
+	for (int i = 0; i < nr && sent >= 0; before += iov[i++].iov_len) {
+		size_t have = min((size_t)sent - min((size_t)sent, before), iov[i].iov_len);
+
+		if (have == iov[i].iov_len)
+			continue;
+		if (send_full(fd, (char *)iov[i].iov_base + have, iov[i].iov_len - have))
+			return -1;
+		sent += iov[i].iov_len - have;
+	}
+	return sent;
 }
 
 static int pull_timeout(gnutls_transport_ptr_t p, unsigned ms)
 {
 	struct pollfd pfd = { .fd = ((struct tls *)p)->fd, .events = POLLIN };
 
-	return poll(&pfd, 1, ms == GNUTLS_INDEFINITE_TIMEOUT ? -1 : (int)ms);
+	return TEMP_FAILURE_RETRY(poll(&pfd, 1, ms == GNUTLS_INDEFINITE_TIMEOUT ? -1 : (int)ms));
 }
 
 /* ---- handshake ---- */

@@ -148,7 +148,7 @@ struct puppet *puppet_clone_root(struct arena *a, pid_t vpid, uint64_t flags)
 		return p;
 kill:
 	kill(pid, SIGKILL);
-	waitpid(pid, NULL, __WALL);
+	TEMP_FAILURE_RETRY(waitpid(pid, NULL, __WALL));
 	return NULL;
 }
 

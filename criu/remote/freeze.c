@@ -480,7 +480,8 @@ static void wait_threads(struct task *t)
 	int status;
 
 	for (int i = t->nr_threads - 1; i >= 0; i--)
-		while (waitpid(t->threads[i].tid, &status, __WALL) == t->threads[i].tid &&
+		while (TEMP_FAILURE_RETRY(waitpid(t->threads[i].tid, &status, __WALL)) ==
+			       t->threads[i].tid &&
 		       WIFSTOPPED(status))
 			;
 }

@@ -39,7 +39,7 @@ int hold_wait(pid_t tid, pid_t vtid)
 		if (si.si_status == SIGSTOP)
 			return 0;
 		/* something that was on its way already */
-		if (waitpid(tid, NULL, __WALL) != tid || trace_cont(tid, vtid))
+		if (TEMP_FAILURE_RETRY(waitpid(tid, NULL, __WALL)) != tid || trace_cont(tid, vtid))
 			return -1;
 	}
 }

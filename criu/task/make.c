@@ -128,7 +128,7 @@ static int make_orphan(struct op *op, struct task *t)
 				0, 0)))
 		return -1;
 	kill(passing->tid, SIGKILL);
-	waitpid(passing->tid, &status, __WALL);
+	TEMP_FAILURE_RETRY(waitpid(passing->tid, &status, __WALL));
 	puppet_call(leader(l)->puppet, __NR_wait4, passing->image_tid, 0, __WALL | WNOHANG, 0);
 	next_slot--; /* the passing task's place is free, the orphan's follows it */
 	puppet_forget(passing);
@@ -191,7 +191,8 @@ int tree_set_groups(struct op *op)
 		if (t->state != TASK_HELPER)
 			continue;
 		kill(t->pid, SIGKILL);
-		while (waitpid(t->pid, &status, __WALL) == t->pid && WIFSTOPPED(status))
+		while (TEMP_FAILURE_RETRY(waitpid(t->pid, &status, __WALL)) == t->pid &&
+		       WIFSTOPPED(status))
 			;
 		puppet_forget(t->threads[0].puppet);
 		t->threads[0].puppet = NULL;
@@ -270,7 +271,7 @@ static int bury(struct task *t)
 		return -1;
 	/* the tracer sees the signal first, then the end */
 	for (;;) {
-		if (waitpid(t->pid, &status, __WALL) != t->pid) {
+		if (TEMP_FAILURE_RETRY(waitpid(t->pid, &status, __WALL)) != t->pid) {
 			pr_perror("Can't wait for the end of zombie %d", t->vpid);
 			return -1;
 		}
@@ -315,13 +316,14 @@ void tree_kill(struct op *op)
 		for (int i = t->nr_threads - 1; i >= 0; i--) {
 			pid_t tid = t->threads[i].tid;
 
-			while (tid && waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status))
+			while (tid && TEMP_FAILURE_RETRY(waitpid(tid, &status, __WALL)) == tid &&
+			       WIFSTOPPED(status))
 				;
 		}
 	}
 	/* the first wait was the tracer's; the one that frees the pid is the parent's */
 	for_each_task (t, op)
 		if (t->pid)
-			waitpid(t->pid, NULL, __WALL);
+			TEMP_FAILURE_RETRY(waitpid(t->pid, NULL, __WALL));
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 }

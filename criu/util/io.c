@@ -138,6 +138,24 @@ char *readlink_at(int dirfd, const char *path)
 	return xstrdup(buf);
 }
 
+int send_full(int sock, const void *buf, size_t len)
+{
+	for (size_t done = 0; done < len;) {
+		ssize_t n = TEMP_FAILURE_RETRY(
+			send(sock, (const char *)buf + done, len - done, MSG_NOSIGNAL));
+
+		if (n < 0)
+			return -1;
+		done += n;
+	}
+	return 0;
+}
+
+ssize_t recv_full(int sock, void *buf, size_t len, int flags)
+{
+	return TEMP_FAILURE_RETRY(recv(sock, buf, len, flags | MSG_WAITALL));
+}
+
 int send_fds(int sock, const int *fds, unsigned nr, unsigned char byte)
 {
 	char ctl[CMSG_SPACE(253 * sizeof(int))] __attribute__((aligned(8))) = { 0 };
@@ -151,7 +169,7 @@ int send_fds(int sock, const int *fds, unsigned nr, unsigned char byte)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(nr * sizeof(int));
 	memcpy(CMSG_DATA(c), fds, nr * sizeof(int));
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) == 1 ? 0 : -1;
+	return TEMP_FAILURE_RETRY(sendmsg(sock, &msg, MSG_NOSIGNAL)) == 1 ? 0 : -1;
 }
 
 int send_fd(int sock, int fd, unsigned char byte)
@@ -167,7 +185,7 @@ int send_fd(int sock, int fd, unsigned char byte)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) == 1 ? 0 : -1;
+	return TEMP_FAILURE_RETRY(sendmsg(sock, &msg, MSG_NOSIGNAL)) == 1 ? 0 : -1;
 }
 
 int recv_fd(int sock, unsigned char *byte)

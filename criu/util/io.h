@@ -26,6 +26,10 @@ char *read_file_at(int dirfd, const char *path, size_t *len);
 /* readlinkat into a fresh string. NULL with errno. */
 char *readlink_at(int dirfd, const char *path);
 
+/* The same over a stream socket; a peer that is gone is EPIPE, not a signal. recv_full() takes the FLAGS of recv(2). */
+int send_full(int sock, const void *buf, size_t len);
+ssize_t recv_full(int sock, void *buf, size_t len, int flags);
+
 /* One descriptor with a byte of payload over a UNIX socket (SCM_RIGHTS, unix(7)). recv_fd: the descriptor (close-on-exec) or -1. */
 int send_fd(int sock, int fd, unsigned char byte);
 int recv_fd(int sock, unsigned char *byte);

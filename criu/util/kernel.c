@@ -114,7 +114,7 @@ static pid_t clone_as(pid_t pid)
 	if (!pid)
 		_exit(0);
 	if (pid > 0)
-		waitpid(pid, NULL, 0);
+		TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
 	return pid;
 }
 
@@ -142,10 +142,10 @@ static bool ask_tracee(bool (*ask)(pid_t pid))
 	if (pid < 0)
 		return false;
 	if (!ptrace(PTRACE_SEIZE, pid, 0, 0) && !ptrace(PTRACE_INTERRUPT, pid, 0, 0) &&
-	    waitpid(pid, NULL, __WALL) == pid)
+	    TEMP_FAILURE_RETRY(waitpid(pid, NULL, __WALL)) == pid)
 		ok = ask(pid);
 	kill(pid, SIGKILL);
-	waitpid(pid, NULL, __WALL);
+	TEMP_FAILURE_RETRY(waitpid(pid, NULL, __WALL));
 	return ok;
 }
 
@@ -387,7 +387,7 @@ static bool tool_works(const char *const argv[])
 			execvp(argv[0], (char *const *)argv);
 		_exit(127);
 	}
-	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+	return pid > 0 && TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) == pid && !status;
 }
 
 static bool has_vma_iter(void)

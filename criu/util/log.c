@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "util/log.h"
+#include "util/io.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -114,12 +115,9 @@ void log_print(enum log_level level, const char *fmt, ...)
 	}
 	if (log_level >= level) {
 		/* a log that cannot be written is no reason to fail */
-		ssize_t n;
-
 		if (log_before_stderr && fd == STDERR_FILENO)
 			log_before_stderr();
-		n = write(fd, line, len);
-		(void)n;
+		write_full(fd, line, len);
 	}
 	errno = saved_errno;
 }
