@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Trees of processes that know what their memory must hold (test/precopy/churn.c, writer.c), and what it takes to migrate
+"""Trees of processes that know what their memory must hold (test/precopy/churn.c, writer.c, many.c), and what it takes to migrate
 them: for suites in test/check.d."""
 import mmap
 import os
@@ -24,9 +24,9 @@ def built(name):
 
 
 class Tree:
-    """A running churn, seen through its state file."""
+    """A running churn (or what ARGS say), seen through its state file."""
 
-    def __init__(self, w, seed=1, pause_us=300, procs=4, args=None):
+    def __init__(self, w, seed=1, pause_us=300, procs=4, args=None, ready=1):
         args = args or ['churn', seed, pause_us, procs]
         self.path = os.path.join(w.dir, 'state')
         if os.path.exists(self.path):
@@ -38,13 +38,13 @@ class Tree:
         wait(lambda: os.path.exists(self.path) and os.path.getsize(self.path) >= 4096, 'the workload started')
         self.f = open(self.path, 'r+b')
         self.m = mmap.mmap(self.f.fileno(), 4096)
-        wait(lambda: self.word(2), 'it filled its memory', 60)
+        wait(lambda: self.word(2) >= ready, 'it filled its memory', 60)
 
     def word(self, i):
         return struct.unpack_from('Q', self.m, 8 * i)[0]
 
     def slots(self):
-        return [struct.unpack_from('QQQ', self.m, 128 + 24 * i) for i in range(8)]
+        return [struct.unpack_from('QQQ', self.m, 128 + 24 * i) for i in range(64)]
 
     def operations(self):
         return sum(counter for _, _, counter in self.slots())

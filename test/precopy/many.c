@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Many processes with some memory each, which they verify when they are asked.
+ *
+ *	many STATE_FILE NR_PROCESSES MIB
+ *
+ * STATE_FILE as in churn.c. Each process looks at one page of its own all the time, at random.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE	  4096UL
+#define MAX_PROCS 64
+
+struct state {
+	_Atomic uint64_t want, bad, ready;
+	char why[104];
+	struct slot {
+		_Atomic uint64_t used, done, counter;
+	} slots[MAX_PROCS];
+};
+
+static struct state *state;
+static uint64_t *mem, nr_pages, me;
+
+static uint64_t word(uint64_t page, uint64_t i)
+{
+	uint64_t x = (me << 40 | page << 9 | i) * 0x9e3779b97f4a7c15ULL;
+
+	return x ^ x >> 29;
+}
+
+static void fill(void)
+{
+	for (uint64_t i = 0; i < nr_pages * PAGE / 8; i++)
+		mem[i] = word(i / 512, i % 512);
+}
+
+static void verify(uint64_t page)
+{
+	for (uint64_t i = 0; i < PAGE / 8; i++)
+		if (mem[page * 512 + i] != word(page, i)) {
+			if (!atomic_fetch_add(&state->bad, 1))
+				snprintf(state->why, sizeof(state->why), "process %lu page %lu",
+					 (unsigned long)me, (unsigned long)page);
+			return;
+		}
+}
+
+int main(int argc, char **argv)
+{
+	int fd = argc < 4 ? -1 : open(argv[1], O_RDWR | O_CREAT, 0600);
+	uint64_t nr, rng = 1;
+
+	if (fd < 0 || ftruncate(fd, 4096))
+		return 1;
+	nr = atoi(argv[2]);
+	nr_pages = strtoull(argv[3], NULL, 0) * 256;
+	state = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	for (uint64_t i = 1; i < nr && i < MAX_PROCS; i++)
+		if (!fork()) {
+			me = i;
+			break;
+		}
+	mem = mmap(NULL, nr_pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0);
+	fill();
+	state->slots[me].used = 1;
+	atomic_fetch_add(&state->ready, 1);
+	for (;;) {
+		struct slot *s = &state->slots[me];
+
+		rng = rng * 6364136223846793005ULL + 1442695040888963407ULL;
+		verify((rng >> 33) % nr_pages);
+		s->counter++;
+		if (s->done != state->want) {
+			uint64_t want = state->want;
+
+			for (uint64_t i = 0; i < nr_pages; i++)
+				verify(i);
+			s->done = want;
+		}
+		usleep(1000);
+	}
+}
