@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -68,7 +69,9 @@ static int start_guard(struct supervisor *s)
 			pr_perror("Can't start a guard");
 		return s->guard < 0 ? -1 : 0;
 	}
-	setsid(); /* what ends main's terminal or session need not end it */
+	/* what ends main's terminal or session, or everything that is called criu, need not end it */
+	setsid();
+	prctl(PR_SET_NAME, "lazy-guard");
 	p.fd = pidfd_of(s->j->main);
 	while (p.fd >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
 		;
@@ -80,6 +83,7 @@ static int start_guard(struct supervisor *s)
 		_exit(1);
 	}
 	pr_warn("lazy-pages (%d) was killed: its guard takes its place", s->j->main);
+	prctl(PR_SET_NAME, "criu");
 	s->j->main = getpid();
 	s->again = true;
 	/* these belong to the dead one, but the table is common: they are open, and the worker goes on */
