@@ -116,7 +116,7 @@ check:
 demo:
 	scripts/demo
 bench:
-	test/bench/run
+	test/bench/run && test/bench/redis
 
 MANDIR   ?= $(PREFIX)/share/man
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions

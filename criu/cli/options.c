@@ -252,7 +252,7 @@ const struct opt_def opt_table[] = {
 	FLAG("track-mem", 0, track_mem, C_ANY_DUMP | C_SERVER, "track which pages are written, for the next dump"),
 	CALL("pre-dump-mode", 0, pre_dump_mode, C_PRE_DUMP, "MODE", parse_pre_dump_mode, "read (default): copy the memory while the tasks run; splice: put it into pipes while they stand still"),
 	FLAG("auto-dedup", 0, auto_dedup, C_DUMP | C_PRE_DUMP | C_RESTORE | C_SERVER, "punch pages out of older images as soon as they are replaced or restored"),
-	CALL("compress", 0, compress, C_LAZY, "lz4|zstd", parse_compress, "compress the pages on the wire", NOT("pages travel as they are")),
+	CALL("compress", 0, compress, C_LAZY, "lz4|zstd", parse_compress, "have the server compress the pages: for links that are slower than that"),
 	STR("report", 0, report, C_LAZY, "FILE.html", "write a page with a picture of the migration, for a browser"),
 	ROW("reconnect-timeout", 0, OPT_NUM, &opts.reconnect_timeout_s, C_LAZY, "SECONDS", "how long to try to reach the server again (default: 600)", .min = 1, .max = 1000000),
 	FLAG("resume", 0, resume, C_LAZY, "go on with tasks that were stopped when their server was lost"),

@@ -358,6 +358,10 @@ static int check_needs(const struct command *c)
 		pr_err("--page-server: where is it? Give --address and --port, or --ps-socket");
 		return -1;
 	}
+	if (bit & C_LAZY && opts.compress && !opts.page_server && !opts.resume) {
+		pr_err("--compress needs --page-server: pages of images on this host are not sent");
+		return -1;
+	}
 	if (bit & C_DUMP && opts.spill && !opts.lazy_pages) {
 		pr_err("--spill needs --lazy-pages: a plain dump writes all pages anyhow");
 		return -1;

@@ -86,10 +86,51 @@ static size_t head_size(struct remote *r)
 		return sizeof(*m);
 	if (ps_cmd(m) == PS_DONE)
 		return sizeof(*m);
-	if (ps_cmd(m) == PS_DATA && m->len && m->len <= PS_BATCH && m->nr_pages <= PS_BATCH)
+	if ((ps_cmd(m) == PS_DATA || (ps_cmd(m) == PS_PACKED && r->unpacker)) && m->len &&
+	    m->len <= PS_BATCH && m->nr_pages <= PS_BATCH)
 		return sizeof(*m) + m->len * sizeof(struct ps_run);
 	pr_err("%s sent something that is not a batch of pages: command 0x%x", r->bulk.peer,
 	       ps_cmd(m));
+	return 0;
+}
+
+static bool is_packed(const struct bulkbox *b)
+{
+	return ps_cmd(&b->head.m) == PS_PACKED;
+}
+
+/* The head is complete: what comes after it. -1 logged */
+static ssize_t expect(struct lazyd *d)
+{
+	struct bulkbox *b = &d->remote->box;
+	ssize_t bytes = check_head(d);
+
+	if (bytes < 0)
+		return -1;
+	b->unpacked = bytes;
+	if (!is_packed(b))
+		return bytes;
+	if (b->head.m.vaddr && b->head.m.vaddr < b->unpacked)
+		return b->head.m.vaddr;
+	pr_err("%s says that it has compressed %zu bytes to %" PRIu64, d->remote->bulk.peer,
+	       b->unpacked, b->head.m.vaddr);
+	return -1;
+}
+
+/* All of a batch has come. -1 logged */
+static int complete(struct lazyd *d)
+{
+	struct remote *r = d->remote;
+	struct bulkbox *b = &r->box;
+
+	if (is_packed(b) && unpack(r->unpacker, b->packed, b->bytes, b->buf, b->unpacked)) {
+		pr_err("%s: compressed pages that can't be unpacked", r->bulk.peer);
+		return -1;
+	}
+	b->complete = true;
+	d->j->connected = true;
+	d->st.bytes += b->unpacked;
+	d->st.saved += b->unpacked - b->bytes;
 	return 0;
 }
 
@@ -115,16 +156,11 @@ static int received(struct lazyd *d, size_t head)
 		/* with the message itself the length of its table has become known */
 		if (head == sizeof(b->head.m) || b->have < head)
 			return 0;
-		b->bytes = check_head(d);
+		b->bytes = expect(d);
 		if (b->bytes < 0)
 			return -1;
 	}
-	if (b->have == head + b->bytes) {
-		b->complete = true;
-		d->j->connected = true;
-		d->st.bytes += b->bytes;
-	}
-	return 0;
+	return b->have == head + b->bytes ? complete(d) : 0;
 }
 
 static int acknowledge(struct remote *r)
@@ -150,7 +186,7 @@ static int receive(struct lazyd *d)
 		to = (char *)&b->head + b->have;
 		want = head - b->have;
 	} else {
-		to = b->buf + (b->have - head);
+		to = (is_packed(b) ? b->packed : b->buf) + (b->have - head);
 		want = min(head + b->bytes - b->have, RECV_BYTES);
 	}
 	n = conn_take(&r->bulk, to, want, MSG_DONTWAIT);

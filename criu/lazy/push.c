@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "lazy/server.h"
+#include "net/pack.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
@@ -31,6 +32,8 @@ struct pusher {
 	uint64_t next_cut_us;
 	char in[64 * sizeof(struct ps_msg)];
 	size_t in_len;
+	struct packer *packer; /* NULL: pages go out as they are */
+	bool waited;	       /* for the window, since the last batch */
 };
 
 /* ---- what is wanted ---- */
@@ -313,18 +316,43 @@ static void batch_add(struct batch *b, uint64_t vaddr, char *page)
 		b->iov[b->nr_iov++] = (struct iovec){ page, PAGE_SIZE };
 }
 
-static int send_batch(struct conn *c, uint64_t dst_id, const struct source_run *runs, unsigned nr,
-		      char *buf)
+/* Puts one compressed piece in the place of the pages, where it is worth it. */
+static void pack_batch(struct batch *b, struct pusher *p)
 {
+	char *buf = b->nr_iov > 1 ? b->iov[1].iov_base : NULL;
+	size_t len = 0, packed;
+	const void *out;
+
+	/* between stretches of zeros they are apart */
+	for (unsigned i = 1; i < b->nr_iov; i++) {
+		memmove(buf + len, b->iov[i].iov_base, b->iov[i].iov_len);
+		len += b->iov[i].iov_len;
+	}
+	b->nr_iov = min(b->nr_iov, 2U);
+	packed = len ? pack(p->packer, buf, len, !p->waited, &out) : 0;
+	if (packed) {
+		b->m.cmd = PS_PACKED;
+		b->m.vaddr = packed;
+		b->iov[1] = (struct iovec){ (void *)out, packed };
+	} else if (len) {
+		b->iov[1] = (struct iovec){ buf, len };
+	}
+}
+
+static int send_batch(struct pusher *p, uint64_t dst_id, const struct source_run *runs, unsigned nr)
+{
+	char *buf = p->cl->buf;
 	struct batch b = { .m = { .cmd = PS_DATA, .vaddr = runs->vaddr, .dst_id = dst_id },
 			   .nr_iov = 1 };
 
 	for (unsigned i = 0; i < nr; i++)
 		for (uint64_t k = 0; k < runs[i].nr_pages; k++, buf += PAGE_SIZE)
 			batch_add(&b, runs[i].vaddr + k * PAGE_SIZE, buf);
+	if (p->packer)
+		pack_batch(&b, p);
 	/* the table lies right behind the header */
 	b.iov[0] = (struct iovec){ &b.m, sizeof(b.m) + b.m.len * sizeof(b.table[0]) };
-	return conn_sendv(c, b.iov, b.nr_iov);
+	return conn_sendv(&p->cl->c, b.iov, b.nr_iov);
 }
 
 /* 1: a piece went out, 0: nothing is wanted, -1 logged */
@@ -340,8 +368,7 @@ static int push_piece(struct pusher *p)
 	nr = pick(p->ss, min(max, max(room, 1UL)), &s, runs);
 	if (!nr)
 		return 0;
-	if (source_readv(s, runs, nr, p->cl->buf) ||
-	    send_batch(&p->cl->c, s->dst_id, runs, nr, p->cl->buf))
+	if (source_readv(s, runs, nr, p->cl->buf) || send_batch(p, s->dst_id, runs, nr))
 		return -1;
 	for (unsigned i = 0; i < nr; i++)
 		p->sent += runs[i].nr_pages;
@@ -356,29 +383,46 @@ static int say_done(struct pusher *p)
 	return conn_send(&p->cl->c, &m, sizeof(m));
 }
 
-int push_loop(struct client *cl)
+static int push(struct pusher *p)
 {
-	cleanup_free struct pusher *p = xzalloc(sizeof(*p));
 	bool block = true;
 
-	if (!p)
-		return -1;
-	p->cl = cl;
-	p->ss = cl->session;
-	p->window = 4 * MIN_WINDOW;
 	for (;;) {
 		int ret = listen_to_client(p, block);
 
 		if (ret)
 			return ret > 0 ? 0 : -1;
 		block = !p->started || p->sent - p->acked >= p->window;
+		p->waited |= block;
 		if (block)
 			continue;
 		ret = push_piece(p);
+		p->waited = false;
 		if (ret < 0)
 			return -1;
 		block = !ret;
 		if (!ret && !p->done_sent && say_done(p))
 			return -1;
 	}
+}
+
+int push_loop(struct client *cl)
+{
+	cleanup_free struct pusher *p = xzalloc(sizeof(*p));
+	uint64_t packed = cl->session->features & PS_FEAT_PACKED;
+	int ret;
+
+	if (!p)
+		return -1;
+	p->cl = cl;
+	p->ss = cl->session;
+	p->window = 4 * MIN_WINDOW;
+	if (packed) {
+		p->packer = packer_new(packed, PS_BATCH * PAGE_SIZE);
+		if (!p->packer)
+			return -1;
+	}
+	ret = push(p);
+	packer_free(p->packer);
+	return ret;
 }

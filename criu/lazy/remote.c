@@ -31,12 +31,34 @@ static int server_connect(struct conn *c)
 	return conn_connect(c, opts.address, opts.port, CONNECT_MS, false);
 }
 
+static uint64_t wanted_features(void)
+{
+	uint64_t f = PS_FEAT_BULK | PS_FEAT_COMMIT;
+
+	if (opts.compress)
+		f |= strcmp(opts.compress, "zstd") ? PS_FEAT_LZ4 : PS_FEAT_ZSTD;
+	return f;
+}
+
+/* What has been agreed on is made ready. -1 logged */
+static int agreed(struct remote *r)
+{
+	if (r->features & PS_FEAT_PACKED) {
+		r->unpacker = unpacker_new(r->features);
+		r->box.packed = xmalloc(PS_BATCH * PAGE_SIZE);
+		return r->unpacker && r->box.packed ? 0 : -1;
+	}
+	if (opts.compress)
+		pr_warn("%s can't compress with %s: the pages come as they are", r->urgent.c.peer,
+			opts.compress);
+	return 0;
+}
+
 /* 0: the server speaks the extensions, 1: it does not, -1 logged */
 static int hello(struct remote *r)
 {
-	struct ps_msg m = { .cmd = PS_HELLO,
-			    .nr_pages = PS_VERSION,
-			    .vaddr = PS_FEAT_BULK | PS_FEAT_COMMIT };
+	uint64_t wanted = wanted_features();
+	struct ps_msg m = { .cmd = PS_HELLO, .nr_pages = PS_VERSION, .vaddr = wanted };
 	struct conn *c = &r->urgent.c;
 
 	ssize_t n;
@@ -57,7 +79,8 @@ static int hello(struct remote *r)
 	}
 	if (n <= 0) /* EPROTO: refused by TLS, which has been said */
 		return n < 0 && errno == EPROTO ? -1 : 1;
-	if (ps_cmd(&m) != PS_HELLO || m.nr_pages != PS_VERSION || !(m.vaddr & PS_FEAT_BULK)) {
+	if (ps_cmd(&m) != PS_HELLO || m.nr_pages != PS_VERSION || !(m.vaddr & PS_FEAT_BULK) ||
+	    m.vaddr & ~wanted) {
 		pr_err("%s answered a hello with something else (command 0x%x, version %" PRIu64
 		       ")",
 		       c->peer, ps_cmd(&m), m.nr_pages);
@@ -99,9 +122,9 @@ static int speak(struct lazyd *d, struct remote *r)
 	if (server_connect(&r->urgent.c))
 		return -1;
 	if (opts.ps_socket >= 0) /* a second connection cannot be made */
-		return conn_set_timeout(&r->urgent.c, STALL_S);
+		return agreed(r) ? -1 : conn_set_timeout(&r->urgent.c, STALL_S);
 	ret = hello(r);
-	if (ret < 0 || (ret ? plain(d, r) : attach(r)))
+	if (ret < 0 || (ret ? plain(d, r) : attach(r)) || agreed(r))
 		return -1;
 	d->j->extended = !ret;
 	return conn_set_timeout(&r->urgent.c, STALL_S);
@@ -113,6 +136,8 @@ static void remote_free(struct remote *r)
 	conn_close(&r->bulk);
 	free(r->urgent.buf);
 	free(r->box.buf);
+	free(r->box.packed);
+	unpacker_free(r->unpacker);
 	free(r->asks);
 	free(r);
 }

@@ -5,6 +5,7 @@
 
 #include "lazy/lazyd.h"
 #include "net/conn.h"
+#include "net/pack.h"
 #include "net/wire.h"
 
 /* The urgent connection, or the only one: what has been received and not yet looked at. */
@@ -21,13 +22,15 @@ struct bulkbox {
 		struct ps_msg m;
 		struct ps_run runs[PS_BATCH];
 	} head;
-	size_t have;   /* bytes of HEAD, then of the pages */
-	ssize_t bytes; /* of the pages; -1: the head is not complete */
+	size_t have;	 /* bytes of HEAD, then of the pages */
+	ssize_t bytes;	 /* of the pages on the wire; -1: the head is not complete */
+	size_t unpacked; /* of the pages in memory */
 	bool complete;
 	struct object *obj;
 	unsigned run;	  /* being placed, */
 	uint32_t done;	  /* pages of it that are */
 	char *buf;	  /* PS_BATCH pages */
+	char *packed;	  /* as many bytes: where they are received when they are compressed */
 	size_t at;	  /* in BUF */
 	uint64_t unacked; /* pages in place that the server has not been told of */
 };
@@ -44,6 +47,7 @@ struct remote {
 	struct conn bulk;
 	struct bulkbox box;
 	uint64_t features, token;
+	struct unpacker *unpacker; /* NULL: the server does not compress */
 	bool started;
 	struct ask *asks; /* a ring of ASKS */
 	unsigned first, nr;

@@ -134,6 +134,9 @@ static void table(FILE *f, const struct history *h, uint64_t end_ns)
 	pages_row(f, "Memory to bring", h->total_pages);
 	row(f, "Time, from when the tasks ran", "%.3f s", s);
 	row(f, "Brought in this time", "%.1f MiB/s", s > 0 ? st->bytes / s / (1 << 20) : 0.0);
+	if (opts.compress)
+		row(f, "Kept off the wire by compression", "%.1f MiB of %.1f MiB",
+		    st->saved / (double)(1 << 20), st->bytes / (double)(1 << 20));
 	pages_row(f, "Pages that were faulted on", st->pages[BY_FAULT]);
 	pages_row(f, "Prefetched beside them", st->pages[BY_PREFETCH]);
 	pages_row(f, opts.page_server ? "Pushed by the server" : "Brought in the background",

@@ -311,7 +311,7 @@ void session_put(struct server *sv, struct session *ss)
 
 static int hello(struct client *cl, struct ps_msg *m)
 {
-	uint64_t ours = PS_FEAT_BULK | PS_FEAT_COMMIT;
+	uint64_t ours = PS_FEAT_BULK | PS_FEAT_COMMIT | PS_FEAT_PACKED;
 
 	thread_answers_fast();
 	cl->session = session_new(cl->server, m->vaddr & ours);

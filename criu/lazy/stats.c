@@ -214,6 +214,8 @@ void stats_print(const struct lazyd *d)
 	print_count("Pages that came twice", st->twice);
 	print_count("Pages discarded by the tasks", st->gone);
 	print_count("Bytes", st->bytes);
+	if (opts.compress)
+		print_count("Bytes saved by compression", st->saved);
 	printf("Time: %.3f s, %.1f MiB/s\n", s, s > 0 ? st->bytes / s / (1 << 20) : 0.0);
 	if (h->nr_latencies)
 		printf("Fault latency: p50 %.1f us, p99 %.1f us, max %.1f us\n",

@@ -31,7 +31,8 @@ struct lazy_stats {
 	uint64_t pages[NR_ARRIVALS];
 	uint64_t zero_pages; /* of those, how many came as zeros */
 	uint64_t twice;	     /* pages that came but were there already */
-	uint64_t bytes;	     /* received, or read from images */
+	uint64_t bytes;	     /* of pages that were received, or read from images */
+	uint64_t saved;	     /* of these, what compression kept off the wire */
 	uint64_t gone;	     /* pages that the tasks threw away before they came */
 	struct history *history;
 };

@@ -46,12 +46,14 @@ enum {
 	PS_WANT = 0x2002,   /* C B: push this run */
 	PS_UNWANT = 0x2003, /* C B: do not push this run: it was discarded */
 	PS_START = 0x2004,  /* C B: all WANTs are sent, begin to push */
-	PS_DATA = 0x2005,   /* S B: pages, bytes follow (len of them where compressed) */
+	PS_DATA = 0x2005,   /* S B: a batch of pages: len runs follow, and the pages */
 	PS_ZERO = 0x2006,   /* S B and U: these pages are zeros; nothing follows */
 	PS_ACK = 0x2007,    /* C B: nr_pages more pages are in place */
 	PS_DONE = 0x2008,   /* S B: everything that was wanted has been sent */
 	PS_COMMIT =
 		0x2009, /* C U: the tasks are about to run here. S U: the same back: they never will again there */
+	PS_PACKED =
+		0x200a, /* S B: as DATA, but the pages are compressed together, into vaddr bytes */
 };
 
 /* ps_msg.len of an ADD_F without pages: they are not missing there, but on their way on the bulk connection */
@@ -62,8 +64,9 @@ enum {
 enum {
 	PS_FEAT_BULK = 1,   /* second connection, pushed */
 	PS_FEAT_COMMIT = 2, /* PS_COMMIT */
-	PS_FEAT_LZ4 = 4,
+	PS_FEAT_LZ4 = 4,    /* PS_PACKED, with one of these */
 	PS_FEAT_ZSTD = 8,
+	PS_FEAT_PACKED = PS_FEAT_LZ4 | PS_FEAT_ZSTD,
 };
 
 enum { PS_TYPE_TASK = 1, PS_TYPE_SHMEM = 2 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The asking side of the wire (lazy-pages --page-server). The first byte: bit 0 a server of ours with a bulk connection, else the plain protocol; the
- * second: how much of the rest comes on the bulk connection. The pages go into memory of this process, by a real userfaultfd.
+ * The asking side of the wire (lazy-pages --page-server). The first byte: bit 0 a server of ours with a bulk connection, else the plain protocol, bit 1 that
+ * compresses, bit 2 with zstd; the second: how much of the rest comes on the bulk connection. The pages go into memory of this process, by a real userfaultfd.
  */
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -25,7 +25,7 @@ static int space_uffd(void)
 }
 
 /* As remote_connect() after the hello. The other ends go to PEERS. */
-static struct remote *connected(bool extensions, int peers[2])
+static struct remote *connected(unsigned kind, int peers[2])
 {
 	struct remote *r = xzalloc(sizeof(*r));
 	int s[2];
@@ -40,7 +40,11 @@ static struct remote *connected(bool extensions, int peers[2])
 	r->urgent.buf = xmalloc(INBOX);
 	r->box.buf = aligned_alloc(PAGE_SIZE, PS_BATCH * PAGE_SIZE);
 	r->asks = xcalloc(ASKS, sizeof(*r->asks));
-	r->features = extensions ? PS_FEAT_BULK | PS_FEAT_COMMIT : 0;
+	r->features = kind & 1 ? PS_FEAT_BULK | PS_FEAT_COMMIT : 0;
+	if (kind & 2) {
+		r->unpacker = unpacker_new(kind & 4 ? PS_FEAT_ZSTD : PS_FEAT_LZ4);
+		r->box.packed = xmalloc(PS_BATCH * PAGE_SIZE);
+	}
 	return r;
 }
 
@@ -90,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	d.nr_spaces = 1;
 	d.nr_left = sp->nr_left;
 	d.finished = true;
-	d.remote = connected(data[0] & 1, peers);
+	d.remote = connected(data[0], peers);
 	cut = 2 + (size - 2) * data[1] / 255;
 	wire_say(peers[1], data + 2, cut - 2);
 	wire_say(peers[0], data + cut, size - cut);

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The serving side of the wire (page-server --lazy-pages, dump --lazy-pages). The first byte: 0 a connection as it comes, 1 the bulk
- * connection of a session.
+ * The serving side of the wire (page-server --lazy-pages, dump --lazy-pages). The first byte: bit 0 the bulk connection of a session, else a
+ * connection as it comes; bit 1 compressed, bit 2 with zstd.
  */
 #include "lazy/server.h"
 #include "wire.h"
 
-static void talk(struct server *sv, bool bulk, const uint8_t *data, size_t size)
+static void talk(struct server *sv, unsigned kind, const uint8_t *data, size_t size)
 {
 	struct client *cl = xzalloc(sizeof(*cl));
-	struct session *ss = bulk ? session_new(sv, PS_FEAT_BULK | PS_FEAT_COMMIT) : NULL;
+	uint64_t features = PS_FEAT_BULK | PS_FEAT_COMMIT |
+			    (!(kind & 2) ? 0
+			     : kind & 4	 ? PS_FEAT_ZSTD
+					 : PS_FEAT_LZ4);
+	struct session *ss = kind & 1 ? session_new(sv, features) : NULL;
 	int s[2];
 
 	wire_pair(s);
@@ -44,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (server_init(&sv, true))
 		abort();
 	sv.committed = true; /* there is no main thread that would decide on it */
-	talk(&sv, data[0] & 1, data + 1, size - 1);
+	talk(&sv, data[0], data + 1, size - 1);
 	server_end(&sv);
 	return 0;
 }
