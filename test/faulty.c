@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -26,7 +27,8 @@
 #include <unistd.h>
 
 static uint64_t seed, rate, nth;
-static atomic_ullong calls, allocations;
+static atomic_ullong calls,
+	*allocations; /* of a process and all that it forks: what fails does so once */
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -39,6 +41,9 @@ __attribute__((constructor)) static void begin(void)
 	if (io)
 		sscanf(io, "%lu:%lu", &seed, &rate);
 	if (memory)
+		allocations = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				   -1, 0);
+	if (memory && allocations != MAP_FAILED)
 		nth = atoll(memory);
 }
 
@@ -287,7 +292,7 @@ extern void *__libc_malloc(size_t size), *__libc_calloc(size_t nr, size_t size),
 
 static bool fails(void)
 {
-	if (!nth || atomic_fetch_add(&allocations, 1) + 1 != nth)
+	if (!nth || atomic_fetch_add(allocations, 1) + 1 != nth)
 		return false;
 	errno = ENOMEM;
 	return true;

@@ -176,6 +176,12 @@ def tmpfs(dir, size):
 
 def kill_tree(pid):
     pids = family(pid)
+    for p in pids:   # who stands still starts nobody in the place of the one that was killed first
+        try:
+            os.kill(p, signal.SIGSTOP)
+        except ProcessLookupError:
+            pass
+    pids = family(pid) or pids
     for p in pids:
         try:
             os.kill(p, signal.SIGKILL)
@@ -248,7 +254,7 @@ class World:
     def __exit__(self, *exc):
         for p in self.procs:
             if p.poll() is None:
-                p.kill()
+                kill_tree(p.pid)
             p.wait()
             p.stdout.close()
         for t in self.tasks:

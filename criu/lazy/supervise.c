@@ -36,6 +36,7 @@ struct supervisor {
 	struct journal *j;
 	int (*work)(struct lazyd *d, bool again);
 	int worker, guard;	/* pidfds; -1: not running */
+	int self;		/* the same of this process, for its guard */
 	bool again;		/* a worker has run before */
 	bool last;		/* nobody lacks pages any more: one more tells the server */
 	unsigned failures;	/* in a row */
@@ -49,35 +50,41 @@ static int pidfd_of(pid_t pid)
 }
 
 /* fork(2), but with one table of descriptors for both. */
-static pid_t fork_sharing_files(void)
+static pid_t fork_sharing_files(int *pidfd)
 {
-	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	return syscall(SYS_clone, CLONE_FILES | CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, NULL);
 }
 
 static int keep_watch(struct supervisor *s);
 
 static int start_guard(struct supervisor *s)
 {
-	pid_t pid = fork_sharing_files();
 	struct pollfd p = { .events = POLLIN };
+	pid_t pid = -1;
 
+	close_safe(&s->guard);
+	/* opened here: a guard that could not would not know whether main lives */
+	if (s->self < 0)
+		s->self = pidfd_of(getpid());
+	if (s->self >= 0)
+		pid = fork_sharing_files(&s->guard);
+	if (pid < 0) {
+		pr_perror("Can't start a guard");
+		return -1;
+	}
 	if (pid) {
 		s->j->guard = pid;
-		close_safe(&s->guard);
-		s->guard = pid < 0 ? -1 : pidfd_of(pid);
-		if (s->guard < 0)
-			pr_perror("Can't start a guard");
-		return s->guard < 0 ? -1 : 0;
+		return 0;
 	}
 	/* what ends main's terminal or session, or everything that is called criu, need not end it */
 	setsid();
 	prctl(PR_SET_NAME, "lazy-guard");
-	p.fd = pidfd_of(s->j->main);
-	while (p.fd >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
+	p.fd = s->self;
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
 		;
 	if (s->j->over)
 		_exit(0);
-	close_safe(&p.fd);
+	close_safe(&s->self);
 	if (!s->j->used) { /* no task depends on us yet: what was killed is to be gone */
 		kill(s->j->worker, SIGKILL);
 		_exit(1);
@@ -100,21 +107,20 @@ static int start_worker(struct supervisor *s)
 	j->result = WORKER_DIED;
 	j->connected = false;
 	close_safe(&s->worker);
-	pid = fork_sharing_files();
+	pid = fork_sharing_files(&s->worker);
 	if (!pid) {
 		j->worker = getpid();
 		j->result = s->work(s->d, s->again);
 		_exit(j->result);
 	}
-	if (pid > 0) {
-		j->worker = pid;
-		s->worker = pidfd_of(pid);
+	if (pid < 0) {
+		pr_perror("Can't start a worker");
+		s->lost_since_us = s->lost_since_us ?: now_us();
+		return -1;
 	}
+	j->worker = pid;
 	s->again = true;
-	if (pid > 0 && s->worker >= 0)
-		return 0;
-	pr_perror("Can't start a worker");
-	return -1;
+	return 0;
 }
 
 /* ---- giving up, and going on ---- */
@@ -289,9 +295,10 @@ static int next_worker(struct supervisor *s)
 		return 0;
 	}
 	usleep(pause_ms(s) * 1000);
-	if (start_worker(s))
-		s->failures++;
-	return 0;
+	if (!start_worker(s))
+		return 0;
+	s->failures++;
+	return s->j->used ? 0 : -1; /* where nobody depends on us yet, it ends here */
 }
 
 static void forward_signal(struct supervisor *s)
@@ -364,7 +371,9 @@ static int keep_watch(struct supervisor *s)
 
 int supervise(struct lazyd *d, int (*work)(struct lazyd *d, bool again))
 {
-	struct supervisor s = { .d = d, .j = d->j, .work = work, .worker = -1, .guard = -1 };
+	struct supervisor s = {
+		.d = d, .j = d->j, .work = work, .worker = -1, .guard = -1, .self = -1
+	};
 
 	server_outlives_oom();
 	s.j->main = getpid();

@@ -90,7 +90,8 @@ static int flush(struct pages_out *o)
 		else if (n < 0)
 			errno = -n;
 		if (n <= 0) {
-			pr_perror("Can't write the pages of task %d to its image", o->t->pid);
+			pr_perror("Can't write the pages of task %d to %s", o->t->pid,
+				  sink_name(&o->sink));
 			return -1;
 		}
 		while (n) {

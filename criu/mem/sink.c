@@ -139,6 +139,16 @@ int sink_fd(struct page_sink *s)
 	return s->remote ? server.fd : image_fd(s->w.pages);
 }
 
+const char *sink_name(const struct page_sink *s)
+{
+	static char text[sizeof(server.peer) + 40];
+
+	if (!s->remote)
+		return image_name(s->w.pages);
+	snprintf(text, sizeof(text), "the page server at %s (see its log)", server.peer);
+	return text;
+}
+
 bool sink_raw(const struct page_sink *s)
 {
 	return !s->remote || conn_raw(&server);

@@ -53,6 +53,8 @@ int sink_run(struct page_sink *s, uint64_t start, uint64_t nr_pages, uint32_t fl
 int sink_header(struct page_sink *s, uint64_t start, uint64_t nr_pages, uint32_t flags,
 		char hdr[SINK_HEADER_MAX]);
 int sink_fd(struct page_sink *s);
+/* For messages: where the pages go. */
+const char *sink_name(const struct page_sink *s);
 /* False: what goes to sink_fd() must be encrypted first, so that only sink_write() may write. */
 bool sink_raw(const struct page_sink *s);
 /* Writes a run's bytes from here. -1 logged. */
