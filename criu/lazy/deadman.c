@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,31 +20,33 @@
 
 #define MAX_FDS 250   /* of one message */
 #define HIGHEST 16383 /* numbers above make the table large */
-#define NR_SLOW 4
+#define MANY	1000  /* threads */
 
 /* ---- restore ---- */
 
 /*
- * What is signalled for T: its process group, where that is of the tree, since what T forks is in it too; else T alone. 0: nothing, another task of the
+ * What is signalled for T: its process group, where that is of the tree, since what T forks is in it too; else T alone. False: nothing, another task of the
  * group has seen to it.
  */
-static pid_t owner(struct op *op, struct task *t)
+static bool owner(struct op *op, struct task *t, struct f_owner_ex *who)
 {
 	struct task *lead = task_find(op, t->pgid), *u;
 
+	*who = (struct f_owner_ex){ F_OWNER_PID, t->pid };
 	if (!lead || !task_alive(lead))
-		return t->pid;
+		return true;
+	*who = (struct f_owner_ex){ F_OWNER_PGRP, lead->pid };
 	for_each_live_task (u, op) {
 		if (u == t)
-			return -lead->pid;
+			return true;
 		if (u->pgid == t->pgid)
-			return 0;
+			return false;
 	}
-	return 0;
+	return false;
 }
 
 /* A read end of the pipe that is a description of its own. */
-static int make_one(int pipe, pid_t who)
+static int make_one(int pipe, const struct f_owner_ex *who)
 {
 	char path[32];
 	int fd, flags;
@@ -51,11 +54,37 @@ static int make_one(int pipe, pid_t who)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", pipe);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
-	if (fd >= 0 && !fcntl(fd, F_SETOWN, who) && !fcntl(fd, F_SETSIG, SIGSTOP) && flags >= 0 &&
-	    !fcntl(fd, F_SETFL, flags | O_ASYNC))
+	if (fd >= 0 && !fcntl(fd, F_SETOWN_EX, who) && !fcntl(fd, F_SETSIG, SIGSTOP) &&
+	    flags >= 0 && !fcntl(fd, F_SETFL, flags | O_ASYNC))
 		return fd;
 	close_safe(&fd);
+	pr_perror("Can't make a pipe that signals task %d", who->pid);
 	return -1;
+}
+
+/*
+ * A signal for a process reaches its threads when the first of them takes it, which may have to wait for a CPU. So there is one for each thread, too, as long as
+ * there are not very many.
+ */
+static int make_for_task(struct op *op, struct task *t, int pipe, int *fds, unsigned *nr)
+{
+	struct f_owner_ex who;
+
+	if (owner(op, t, &who)) {
+		fds[*nr] = make_one(pipe, &who);
+		if (fds[*nr] < 0)
+			return -1;
+		++*nr;
+	}
+	for_each_thread (th, t) {
+		if (*nr >= MANY)
+			return 0;
+		fds[*nr] = make_one(pipe, &(struct f_owner_ex){ F_OWNER_TID, th->tid });
+		if (fds[*nr] < 0)
+			return -1;
+		++*nr;
+	}
+	return 0;
 }
 
 int deadman_make(struct op *op, int **fds, unsigned *nr)
@@ -65,7 +94,7 @@ int deadman_make(struct op *op, int **fds, unsigned *nr)
 	int p[2];
 
 	*nr = 0;
-	*fds = xcalloc(op->nr_tasks + 1, sizeof(**fds));
+	*fds = xcalloc(1 + op->nr_tasks + MANY, sizeof(**fds));
 	if (!*fds)
 		return -1;
 	if (pipe2(p, O_CLOEXEC | O_NONBLOCK)) {
@@ -74,18 +103,9 @@ int deadman_make(struct op *op, int **fds, unsigned *nr)
 	}
 	rd = p[0];
 	(*fds)[(*nr)++] = p[1];
-	for_each_live_task (t, op) {
-		pid_t who = owner(op, t);
-
-		if (!who)
-			continue;
-		(*fds)[*nr] = make_one(rd, who);
-		if ((*fds)[*nr] < 0) {
-			pr_perror("Can't make a pipe that signals task %d", t->vpid);
+	for_each_live_task (t, op)
+		if (make_for_task(op, t, rd, *fds, nr))
 			return -1;
-		}
-		(*nr)++;
-	}
 	return 0;
 }
 
@@ -118,16 +138,19 @@ static int up(int fd, int at)
 }
 
 /*
- * The release of an inotify instance waits for the kernel's own housekeeping, some milliseconds: time in which the tasks' threads stop, also on a busy machine.
- * Without them it is hardly less safe.
+ * The release of an inotify instance waits for the kernel's own housekeeping, some 10 ms: time in which the tasks' threads stop, also on a busy machine. Instances that watch the
+ * same thing do not wait one after the other. Without them it is hardly less safe.
  */
-static int slow_one(int at)
+static const char *const slow_paths[] = { "/",	  "/proc", "/sys", "/dev",
+					  "/tmp", "/usr",  "/etc", "/var" };
+
+static void slow_one(const char *path, int at)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
 
 	if (fd >= 0)
-		inotify_add_watch(fd, "/", IN_DELETE_SELF);
-	return up(fd, at);
+		inotify_add_watch(fd, path, IN_DELETE_SELF);
+	up(fd, at);
 }
 
 void deadman_reserve(void)
@@ -138,8 +161,8 @@ void deadman_reserve(void)
 	getrlimit(RLIMIT_NOFILE, &lim);
 	at = min(lim.rlim_cur - 1, (rlim_t)HIGHEST);
 	place = up(open("/dev/null", O_RDONLY | O_CLOEXEC), at);
-	for (int i = 1; i <= NR_SLOW; i++)
-		slow_one(at - i);
+	for (unsigned i = 0; i < ARRAY_SIZE(slow_paths); i++)
+		slow_one(slow_paths[i], at - 1 - i);
 }
 
 int deadman_take(int sock)
@@ -185,4 +208,8 @@ void deadman_off(void)
 	}
 	if (dir)
 		closedir(dir);
+	/* their release is the last holder's, who has more time than we */
+	if (place >= 0 && !unshare(CLONE_FILES))
+		for (unsigned i = 0; i < ARRAY_SIZE(slow_paths); i++)
+			close(place - 1 - i);
 }

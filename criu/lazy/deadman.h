@@ -2,7 +2,7 @@
 /*
  * What the kernel does when all of lazy-pages is killed at once: it stops the tasks (SIGSTOP) before it gives them zeros.
  *
- * The daemon's table of descriptors has, besides the userfaultfds, the write end of a pipe, and for each task a read end that is to send it SIGSTOP when
+ * The daemon's table of descriptors has, besides the userfaultfds, the write end of a pipe, and for each task and each of its threads a read end that is to send it SIGSTOP when
  * something happens to the pipe (F_SETOWN, F_SETSIG and O_ASYNC, fcntl(2)). When the last process that has the table dies, the kernel closes what is in it. The write
  * end has the highest number and goes first: the tasks get their signal. Then come a few that take their time. When it is the turn
  * of the userfaultfds, and who waits for a page gets zeros, no task runs any more.
@@ -25,7 +25,7 @@ void deadman_send(int sock, int *fds, unsigned nr);
 void deadman_reserve(void);
 /* Takes one message of them from SOCK. -1 logged. */
 int deadman_take(int sock);
-/* The daemon has come to its end in good order. */
+/* The daemon has come to its end in good order. The caller has a table of its own afterwards, and need not wait for who shared it. */
 void deadman_off(void);
 
 #endif

@@ -24,7 +24,7 @@ struct journal {
 	bool over;	/* the daemon is ending: nobody starts anybody */
 	bool ours;	/* restore is of this program: it takes part in what follows */
 	bool asked;	/* restore said that it is done: the source may have been told */
-	bool sent;	/* the question was sent to it by this worker, or may have been */
+	bool sent;	/* the question was sent to it, or may have been */
 	bool finished;	/* and was answered: the tasks run */
 	bool complete;	/* every page is in place: only the server has to be told */
 	bool released;	/* and said that they do, or we saw to it in its place */

@@ -224,6 +224,7 @@ void remote_unwant(struct lazyd *d, struct object *obj, uint64_t src, uint64_t n
 int remote_commit(struct lazyd *d)
 {
 	struct ps_msg m = { .cmd = PS_COMMIT };
+	bool before = d->j->sent; /* by a worker that has died */
 
 	if (!(d->remote->features & PS_FEAT_COMMIT)) {
 		d->committed = true;
@@ -232,7 +233,7 @@ int remote_commit(struct lazyd *d)
 	d->j->sent = true;
 	if (!remote_flush(d) && !conn_send(&d->remote->urgent.c, &m, sizeof(m)))
 		return 0;
-	d->j->sent = false;
+	d->j->sent = before;
 	return -1;
 }
 

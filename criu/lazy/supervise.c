@@ -172,6 +172,10 @@ static void give_up(struct supervisor *s)
 	s->stopped = true;
 	listed = !missing_report(s->d);
 	report_write(s->d->st.history, REPORT_GIVEN_UP);
+	if (!s->j->finished)
+		pr_err("The source was asked to give its tasks up, and has not answered. If they "
+		       "run there again,"
+		       " kill those that are stopped here; if not, they can go on here:");
 	pr_err("%" PRIu64
 	       " pages of %u tasks are missing, and cannot be had%s: the tasks are stopped."
 	       " \"criu lazy-pages --resume\" with the same -W (or -D), and --address and --port"
@@ -228,8 +232,14 @@ int supervise_resume(void)
 /* ---- the watch ---- */
 
 /*
- * The worker was killed when it had read a part of what restore says. The source has not been asked for anything, so this can simply be a restore that fails.
+ * The worker was killed when it had read a part of what restore says, or all of it but had not passed it on. The source has not been asked for anything, so this can
+ * simply be a restore that fails.
  */
+static bool before_the_question(const struct journal *j)
+{
+	return j->asked ? j->extended && !j->sent && !j->finished : j->hearing;
+}
+
 static int refuse(struct supervisor *s)
 {
 	pr_err("The worker (%d) was killed while restore handed its tasks over", s->j->worker);
@@ -248,7 +258,7 @@ static int worker_ended(struct supervisor *s)
 		return 0;
 	if (j->result == WORKER_FAILED && !j->asked)
 		return -1;
-	if (j->result == WORKER_DIED && j->hearing && !j->asked)
+	if (j->result == WORKER_DIED && before_the_question(j))
 		return refuse(s);
 	if (j->result == WORKER_DIED)
 		pr_warn("The worker (%d) was killed: another goes on", j->worker);
