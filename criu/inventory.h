@@ -16,6 +16,8 @@ struct link_info {
 	uint64_t uptime_us; /* when it was made, after boot; 0: not said */
 };
 int inventory_link(int dir, struct link_info *link);
+/* A number for the dump that made DIR: the same in every copy of it, and another one in any other dump's. 0: there is none. */
+uint64_t inventory_run(int dir);
 /* A version or a missing property that this program cannot restore: -1 logged. */
 int inventory_check(struct op *op);
 /* dump: the monotonic and boot time clocks as the tasks see them, into timens-0.img. */

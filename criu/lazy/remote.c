@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "inventory.h"
 #include "lazy/remote.h"
 #include "mem/pagemap.h"
 #include "util/dirs.h"
@@ -58,7 +59,10 @@ static int agreed(struct remote *r)
 static int hello(struct remote *r)
 {
 	uint64_t wanted = wanted_features();
-	struct ps_msg m = { .cmd = PS_HELLO, .nr_pages = PS_VERSION, .vaddr = wanted };
+	struct ps_msg m = { .cmd = PS_HELLO,
+			    .nr_pages = PS_VERSION,
+			    .vaddr = wanted,
+			    .dst_id = inventory_run(dirs.images) };
 	struct conn *c = &r->urgent.c;
 
 	ssize_t n;
@@ -79,6 +83,10 @@ static int hello(struct remote *r)
 	}
 	if (n <= 0) /* EPROTO: refused by TLS, which has been said */
 		return n < 0 && errno == EPROTO ? -1 : 1;
+	if (ps_cmd(&m) == PS_FORCE_CLOSE) {
+		pr_err("%s serves another dump, not the one of these images", c->peer);
+		return -1;
+	}
 	if (ps_cmd(&m) != PS_HELLO || m.nr_pages != PS_VERSION || !(m.vaddr & PS_FEAT_BULK) ||
 	    m.vaddr & ~wanted) {
 		pr_err("%s answered a hello with something else (command 0x%x, version %" PRIu64

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "inventory.h"
 #include "lazy/ready.h"
 #include "lazy/server.h"
 #include "lazy/spill.h"
@@ -311,8 +312,14 @@ void session_put(struct server *sv, struct session *ss)
 
 static int hello(struct client *cl, struct ps_msg *m)
 {
-	uint64_t ours = PS_FEAT_BULK | PS_FEAT_COMMIT | PS_FEAT_PACKED;
+	uint64_t run = cl->server->run, ours = PS_FEAT_BULK | PS_FEAT_COMMIT | PS_FEAT_PACKED;
 
+	if (run && m->dst_id && m->dst_id != run) {
+		pr_warn("%s is let go: it wants the pages of another dump", cl->c.peer);
+		m->cmd = PS_FORCE_CLOSE;
+		conn_send(&cl->c, m, sizeof(*m));
+		return -1;
+	}
 	thread_answers_fast();
 	cl->session = session_new(cl->server, m->vaddr & ours);
 	if (!cl->session)
@@ -552,7 +559,7 @@ static int serve(struct server *sv, int listener, struct conn *given)
 
 int server_init(struct server *sv, bool images)
 {
-	*sv = (struct server){ .images = images };
+	*sv = (struct server){ .images = images, .run = inventory_run(dirs.images) };
 	TAILQ_INIT(&sv->sources);
 	TAILQ_INIT(&sv->sessions);
 	TAILQ_INIT(&sv->clients);

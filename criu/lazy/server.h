@@ -67,6 +67,7 @@ struct server {
 	TAILQ_HEAD(, session) sessions;
 	TAILQ_HEAD(, client) clients;
 	unsigned nr_clients;
+	uint64_t run;	 /* which dump is served: inventory_run(); 0: not known */
 	bool images;	 /* sources are opened as they are asked for */
 	bool plain_used; /* a client without extensions got pages */
 	bool committed, complete, failed;

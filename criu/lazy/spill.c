@@ -18,8 +18,9 @@
 #include "util/opts.h"
 #include "util/xmalloc.h"
 
-#define MARKER "spill-unfinished"
-#define PIECE  (PIECE_PAGES * PAGE_SIZE)
+#define MARKER	  "spill-unfinished"
+#define INVENTORY "inventory.img"
+#define PIECE	  (PIECE_PAGES * PAGE_SIZE)
 /* So much may be in memory and not yet on the disk. */
 #define DIRTY	  (8UL << 20)
 #define IDLE_IO	  (3 << 13) /* IOPRIO_CLASS_IDLE: ioprio_set(2) */
@@ -83,7 +84,7 @@ int spill_open(void)
 static bool is_ours(const char *name)
 {
 	return !strncmp(name, "pages-", 6) || !strncmp(name, "pagemap-", 8) ||
-	       !strcmp(name, TLS_KEY_FILE);
+	       !strcmp(name, TLS_KEY_FILE) || !strcmp(name, INVENTORY);
 }
 
 /* The marker goes last: half of a spill never looks like a whole one. */
@@ -182,19 +183,23 @@ static int write_object(struct page_source *s)
 	return pagemap_finish(&w) && !ret ? -1 : ret;
 }
 
-static int copy_key(void)
+static int copy(const char *name)
 {
-	cleanup_close int from = -1, to = -1;
+	cleanup_close int from = openat(dirs.images, name, O_RDONLY | O_CLOEXEC);
+	cleanup_close int to = openat(spill->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				      0600);
 	struct stat st;
 
-	if (!opts.tls_psk)
-		return 0;
-	from = openat(dirs.images, TLS_KEY_FILE, O_RDONLY | O_CLOEXEC);
-	to = openat(spill->dir, TLS_KEY_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (from >= 0 && to >= 0 && !fstat(from, &st) && !copy_bytes(from, NULL, to, st.st_size))
 		return 0;
-	pr_warn("Can't copy " TLS_KEY_FILE " to %s: %s", opts.spill, strerror(errno));
+	pr_warn("Can't copy %s to %s: %s", name, opts.spill, strerror(errno));
 	return -1;
+}
+
+/* Which dump this is of, and who may ask. */
+static int copy_beside(void)
+{
+	return copy(INVENTORY) || (opts.tls_psk && copy(TLS_KEY_FILE)) ? -1 : 0;
 }
 
 static int mark(void)
@@ -235,7 +240,7 @@ fail:
 static int write_all(void)
 {
 	struct stored *st;
-	int ret = mark() || copy_key() ? -1 : 0;
+	int ret = mark() || copy_beside() ? -1 : 0;
 
 	TAILQ_FOREACH (st, &spill->server->sources, link)
 		if (!ret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * dump --lazy-pages --spill DIR: after the commit the pages are also written to disk, in the background, so that the migration survives
- * the source's death. DIR then has pagemaps, pages and the key of --tls-psk: page-server --lazy-pages -D DIR serves the same pages to the same clients.
+ * the source's death. DIR then has pagemaps, pages, the inventory and the key of --tls-psk: page-server --lazy-pages -D DIR serves the same pages to the same clients.
  *
  * All or nothing: a marker file is there from before the first page until after the last is on the disk. A migration that completes needs no spill: what was
  * written is removed. Called by dump (open, drop), by the server of its pages (serve.c) and by page-server (check).
