@@ -23,31 +23,16 @@ int local_fault(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_p
 	return place_pages(d, obj, src, d->buf, nr, BY_FAULT);
 }
 
-/* The first page at or after PAGE that some space of OBJ lacks; *NR: how many of them follow each other. */
-static uint64_t next_lacking(struct object *obj, uint64_t page, uint64_t *nr)
-{
-	uint64_t best = obj->nr_pages;
-	struct space *sp;
-
-	*nr = 0;
-	TAILQ_FOREACH (sp, &obj->spaces, link) {
-		uint64_t p = sp->uffd < 0 ? best : space_next_left(sp, page, best, false);
-
-		if (p < best) {
-			best = p;
-			*nr = space_stretch(sp, p, min(p + SLICE_PAGES, obj->nr_pages), false);
-		}
-	}
-	return best;
-}
-
-/* The same of what is here: with a server that are the pages in parent images. */
+/*
+ * The first page at or after PAGE that some space of OBJ lacks, *NR: how many of them follow each other. With a server: of those that are here, in parent
+ * images.
+ */
 static uint64_t next_missing(struct lazyd *d, struct object *obj, uint64_t page, uint64_t *nr)
 {
 	uint64_t left = 0;
 
 	for (;; page += left) {
-		page = next_lacking(obj, page, nr);
+		page = object_next_left(obj, page, SLICE_PAGES, false, nr);
 		if (!*nr || !d->remote || object_here(obj, page, &left))
 			return page;
 	}

@@ -81,6 +81,7 @@ static int place_in_space(struct lazyd *d, struct space *sp, uint64_t first, con
 int place_pages(struct lazyd *d, struct object *obj, uint64_t src, const void *data,
 		uint64_t nr_pages, enum arrival why)
 {
+	uint64_t before = stats_brought(&d->st), placed;
 	struct space *sp;
 
 	if (!data)
@@ -89,5 +90,7 @@ int place_pages(struct lazyd *d, struct object *obj, uint64_t src, const void *d
 	TAILQ_FOREACH (sp, &obj->spaces, link)
 		if (place_in_space(d, sp, src, data, src + nr_pages * PAGE_SIZE, why))
 			return -1;
+	placed = stats_brought(&d->st) - before;
+	d->st.twice += nr_pages - min(nr_pages, placed);
 	return 0;
 }

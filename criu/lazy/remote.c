@@ -245,14 +245,23 @@ int remote_commit(struct lazyd *d)
 	return -1;
 }
 
-/* Tells what is missing in OBJ: in some space, when they are many. */
+/*
+ * Tells what is missing in OBJ: in some space, when they are many. Also what has been asked for, since the answer may be that it comes in bulk; but not what
+ * faults have brought already, while restore was at work: it would come again.
+ */
 static int want_object(struct remote *r, struct object *obj)
 {
-	for (size_t i = 0; i < obj->nr_runs; i++)
-		if (!obj->runs[i].here &&
-		    bulk_send(r, PS_WANT, obj, obj->runs[i].start, obj->runs[i].nr_pages))
+	uint64_t page = 0, nr, left, src;
+
+	for (;; page += min(nr, left)) {
+		page = object_next_left(obj, page, obj->nr_pages, false, &nr);
+		if (!nr)
+			return 0;
+		src = object_src(obj, page, &left);
+		if (!object_here(obj, page, &left) &&
+		    bulk_send(r, PS_WANT, obj, src, min(nr, left)))
 			return -1;
-	return 0;
+	}
 }
 
 static int plain_background(struct lazyd *d);
@@ -273,31 +282,13 @@ int remote_start(struct lazyd *d)
 
 /* ---- the background of the plain protocol ---- */
 
-/* A page that some space has neither got nor asked for. */
-static uint64_t next_lacking(struct object *obj, uint64_t page, uint64_t *nr)
-{
-	uint64_t best = obj->nr_pages;
-	struct space *sp;
-
-	*nr = 0;
-	TAILQ_FOREACH (sp, &obj->spaces, link) {
-		uint64_t p = sp->uffd < 0 ? best : space_next_left(sp, page, best, true);
-
-		if (p < best) {
-			best = p;
-			*nr = space_stretch(sp, p, min(p + BACKGROUND_GET, obj->nr_pages), true);
-		}
-	}
-	return best;
-}
-
-/* The same, without those in parent images. */
+/* A page that some space has neither got nor asked for, and that is not in parent images. */
 static uint64_t next_unasked(struct object *obj, uint64_t page, uint64_t *nr)
 {
 	uint64_t left = 0;
 
 	for (;; page += left) {
-		page = next_lacking(obj, page, nr);
+		page = object_next_left(obj, page, BACKGROUND_GET, true, nr);
 		if (!*nr || !object_here(obj, page, &left))
 			return page;
 	}

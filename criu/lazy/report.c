@@ -143,7 +143,7 @@ static void table(FILE *f, const struct history *h, uint64_t end_ns)
 		  st->pages[BY_PUSH]);
 	pages_row(f, "Pages of zeros among them", st->zero_pages);
 	pages_row(f, "Discarded before they came", st->gone);
-	row(f, "Pages that came twice", "%" PRIu64, st->twice);
+	row(f, "Pages that came twice or too late", "%" PRIu64, st->twice);
 	row(f, "Faults", "%" PRIu64, st->faults);
 	row(f, "Faults on pages under way", "%" PRIu64, st->known_faults + st->underway_faults);
 	row(f, "Faults answered with zeros at once", "%" PRIu64, st->zero_faults);

@@ -441,3 +441,21 @@ uint64_t space_stretch(const struct space *sp, uint64_t page, uint64_t end, bool
 {
 	return next_bit(sp, page, end, missing_only, false) - page;
 }
+
+uint64_t object_next_left(const struct object *obj, uint64_t page, uint64_t most, bool missing_only,
+			  uint64_t *nr)
+{
+	uint64_t best = obj->nr_pages;
+	struct space *sp, *lacks = NULL;
+
+	TAILQ_FOREACH (sp, &obj->spaces, link) {
+		uint64_t p = sp->uffd < 0 ? best : space_next_left(sp, page, best, missing_only);
+
+		if (p < best) {
+			best = p;
+			lacks = sp;
+		}
+	}
+	*nr = lacks ? space_stretch(lacks, best, min(best + most, obj->nr_pages), missing_only) : 0;
+	return best;
+}

@@ -114,6 +114,11 @@ enum page_state space_state(const struct space *sp, uint64_t page);
 uint64_t space_set(struct space *sp, uint64_t page, uint64_t nr, enum page_state state);
 /* The first page in [PAGE, END) that is not DONE (MISSING_ONLY: that is MISSING), END where none. */
 uint64_t space_next_left(const struct space *sp, uint64_t page, uint64_t end, bool missing_only);
+/*
+ * The same for all live spaces of OBJ: the first page at or after PAGE that one of them lacks; *NR: how many it lacks in a row, up to MOST; 0: there is none.
+ */
+uint64_t object_next_left(const struct object *obj, uint64_t page, uint64_t most, bool missing_only,
+			  uint64_t *nr);
 /* How many from PAGE on, below END, are like it: all MISSING, or all not DONE. */
 uint64_t space_stretch(const struct space *sp, uint64_t page, uint64_t end, bool missing_only);
 

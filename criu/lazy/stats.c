@@ -160,12 +160,16 @@ static void record_arrival(struct history *h, const struct object *obj, uint64_t
 	}
 }
 
+uint64_t stats_brought(const struct lazy_stats *st)
+{
+	return st->pages[BY_FAULT] + st->pages[BY_PREFETCH] + st->pages[BY_PUSH];
+}
+
 void stats_arrived(struct lazyd *d, const struct object *obj, uint64_t page, uint64_t nr,
 		   uint64_t new, enum arrival why)
 {
 	uint64_t by[NR_ARRIVALS] = {};
 
-	d->st.twice += nr - new;
 	if (!new)
 		return;
 	by[why] = new;
@@ -211,7 +215,7 @@ void stats_print(const struct lazyd *d)
 	print_count("Pages brought beside them", st->pages[BY_PREFETCH]);
 	print_count("Pages brought in the background", st->pages[BY_PUSH]);
 	print_count("Pages of zeros", st->zero_pages);
-	print_count("Pages that came twice", st->twice);
+	print_count("Pages that came twice or too late", st->twice);
 	print_count("Pages discarded by the tasks", st->gone);
 	print_count("Bytes", st->bytes);
 	if (opts.compress)

@@ -30,7 +30,7 @@ struct lazy_stats {
 		underway_faults; /* all; answered with zeros at once; asked for already; pushed already, says the server */
 	uint64_t pages[NR_ARRIVALS];
 	uint64_t zero_pages; /* of those, how many came as zeros */
-	uint64_t twice;	     /* pages that came but were there already */
+	uint64_t twice;	     /* pages that came but were there already, or had been thrown away */
 	uint64_t bytes;	     /* of pages that were received, or read from images */
 	uint64_t saved;	     /* of these, what compression kept off the wire */
 	uint64_t gone;	     /* pages that the tasks threw away before they came */
@@ -86,6 +86,8 @@ void stats_show(struct lazyd *d);
 /* NR pages from PAGE of OBJ are in place, NEW of them were not before. */
 void stats_arrived(struct lazyd *d, const struct object *obj, uint64_t page, uint64_t nr,
 		   uint64_t new, enum arrival why);
+/* Pages that have come, whatever the reason. */
+uint64_t stats_brought(const struct lazy_stats *st);
 void stats_fault(struct lazyd *d, const struct object *obj, uint64_t page);
 /* From the message to the page. */
 void stats_latency(struct lazy_stats *st, uint64_t ns);

@@ -384,6 +384,45 @@ static void untouched_is_there(void **state)
 	end();
 }
 
+static bool in_place(size_t i)
+{
+	unsigned char in;
+
+	assert_int_equal(mincore(BASE + i * PAGE_SIZE, PAGE_SIZE, &in), 0);
+	return in & 1;
+}
+
+/* Before restore is done there is no background: what is in place was brought by faults. */
+static void faults_in_order_bring_more(void **state)
+{
+	begin(mode_of(state), 1000);
+	for (size_t i = 10; i < 18; i++) /* 10, 11-12, 13-16, 17-24 */
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	alarm(20);
+	while (!in_place(24))
+		usleep(1000);
+	alarm(0);
+	for (size_t i = 0; i < w.nr; i++)
+		assert_int_equal(in_place(i), i >= 10 && i < 25);
+	for (size_t k = 0; k < 8; k++) /* in no order: one each */
+		assert_true(right(BASE + (800 - 70 * k) * PAGE_SIZE, 800 - 70 * k));
+	for (size_t k = 0; k < 8; k++)
+		assert_false(in_place(801 - 70 * k));
+	/* two readers at once, each in order */
+	for (size_t k = 0; k < 8; k++) {
+		assert_true(right(BASE + (130 + k) * PAGE_SIZE, 130 + k));
+		assert_true(right(BASE + (620 + k) * PAGE_SIZE, 620 + k));
+	}
+	alarm(20);
+	while (!in_place(144) || !in_place(634))
+		usleep(1000);
+	alarm(0);
+	run();
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	end();
+}
+
 static void *touch(void *arg)
 {
 	size_t seed = (size_t)arg, bad = 0;
@@ -884,6 +923,12 @@ int main(int argc, char **argv)
 		each_mode(all_in_order),
 		each_mode(at_random),
 		each_mode(before_the_end_of_restore),
+		{ "faults_in_order_bring_more (local)", faults_in_order_bring_more, NULL, NULL,
+		  &modes[LOCAL] },
+		{ "faults_in_order_bring_more (images)", faults_in_order_bring_more, NULL, NULL,
+		  &modes[IMAGES] },
+		{ "faults_in_order_bring_more (frozen)", faults_in_order_bring_more, NULL, NULL,
+		  &modes[FROZEN] },
 		each_mode(untouched),
 		each_mode(untouched_is_there),
 		each_mode(threads),
