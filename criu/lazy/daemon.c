@@ -188,6 +188,7 @@ static int lazyd_start(struct lazyd *d)
 {
 	*d = (struct lazyd){ .epoll = -1, .listener = -1, .restore = -1, .signals = -1 };
 	TAILQ_INIT(&d->objects);
+	TAILQ_INIT(&d->prepared);
 	d->j = journal_new();
 	d->buf = aligned_alloc(PAGE_SIZE, SLICE);
 	d->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -262,6 +263,8 @@ static int work(struct lazyd *d, bool again)
 	if (again) {
 		unsetenv("CRIU_FAULT"); /* has been, and whoever comes after it shall manage */
 		ret = take_over(d);
+	} else {
+		ret = restore_prepare(d);
 	}
 	/* an epoll hears only the signals of the process that has put the signalfd into it */
 	if (!ret)

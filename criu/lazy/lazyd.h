@@ -39,7 +39,8 @@ struct remote;
 struct lazyd {
 	struct journal *j;
 	int epoll, listener, restore, signals;
-	TAILQ_HEAD(, object) objects;
+	struct object_list objects;
+	struct object_list prepared; /* of tasks that have not been handed over (yet) */
 	unsigned nr_spaces;   /* with something left to fill, or before restore has finished */
 	uint64_t nr_left;     /* pages, over all spaces */
 	bool finished;	      /* restore handed everything over */
@@ -72,6 +73,8 @@ void space_ended(
 void unwatch(struct lazyd *d, int *fd); /* closes it too */
 
 /* ---- restoring.c ---- */
+/* Reads the pagemaps before restore comes: its tasks stand still while they are read. -1 logged: they are of no use. */
+int restore_prepare(struct lazyd *d);
 int restore_accept(struct lazyd *d);
 int restore_message(struct lazyd *d);
 /* A new worker: what the dead one knew. */

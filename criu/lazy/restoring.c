@@ -8,11 +8,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "image/image.h"
 #include "lazy/deadman.h"
 #include "lazy/handover.h"
 #include "lazy/lazyd.h"
 #include "lazy/uffd.h"
 #include "mem/pagemap.h"
+#include "pstree.pb-c.h"
 #include "util/dirs.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -23,36 +25,73 @@
 #define LOWEST_ADDRESS	0x10000ULL
 #define HIGHEST_ADDRESS 0x7ffffffff000ULL
 
-static struct object *get_object(struct lazyd *d, uint64_t id)
+static struct object *find_object(struct object_list *list, uint64_t id)
 {
 	struct object *obj;
-	struct pagemap *pm;
 
-	TAILQ_FOREACH (obj, &d->objects, link)
+	TAILQ_FOREACH (obj, list, link)
 		if (obj->id == id)
 			return obj;
+	return NULL;
+}
+
+/* errno ENOENT: there is no such image, nothing is logged. Else NULL is logged. */
+static struct object *open_object(uint64_t id)
+{
+	struct pagemap *pm;
+
 	errno = 0;
 	pm = pagemap_open(dirs.images, IMG_PAGEMAP, id);
-	if (!pm) {
-		if (errno == ENOENT)
-			pr_err("restore handed over task %" PRIu64
-			       ", but there is no pagemap-%" PRIu64
-			       ".img in the images directory: give lazy-pages the same -D",
-			       id, id);
+	if (!pm)
 		return NULL;
-	}
 	if (pm->has_lazy && !opts.page_server) {
 		pr_err("Pages of task %" PRIu64
 		       " stayed on the host that was dumped: start lazy-pages with --page-server "
 		       "--address --port",
 		       id);
 		pagemap_close(pm);
+		errno = EINVAL;
 		return NULL;
 	}
-	obj = object_new(id, pm);
+	return object_new(id, pm);
+}
+
+static struct object *get_object(struct lazyd *d, uint64_t id)
+{
+	struct object *obj = find_object(&d->objects, id);
+
+	if (obj)
+		return obj;
+	obj = find_object(&d->prepared, id);
+	if (obj)
+		TAILQ_REMOVE(&d->prepared, obj, link);
+	else
+		obj = open_object(id);
 	if (obj)
 		TAILQ_INSERT_TAIL(&d->objects, obj, link);
+	else if (errno == ENOENT)
+		pr_err("restore handed over task %" PRIu64 ", but there is no pagemap-%" PRIu64
+		       ".img in the images directory: give lazy-pages the same -D",
+		       id, id);
 	return obj;
+}
+
+int restore_prepare(struct lazyd *d)
+{
+	cleanup_image struct image *img = image_open(dirs.images, IMG_PSTREE, 0, false);
+	PstreeEntry *e;
+	int ret = 0;
+
+	while (img && !ret && (ret = image_read_as(img, &e)) > 0) {
+		struct object *obj = open_object(e->pid);
+
+		/* a zombie has none */
+		ret = !obj && errno != ENOENT ? -1 : 0;
+		if (obj)
+			TAILQ_INSERT_TAIL(&d->prepared, obj, link);
+		pstree_entry__free_unpacked(e, NULL);
+	}
+	return ret;
 }
 
 /* The userfaultfd, and a pidfd where the other side is a restore of ours (else -1). *FLAGS: LAZY_STOPPED */

@@ -40,6 +40,8 @@ struct object {
 	TAILQ_ENTRY(object) link;
 };
 
+TAILQ_HEAD(object_list, object);
+
 enum page_state {
 	PAGE_MISSING = 0,
 	PAGE_ASKED = 1,

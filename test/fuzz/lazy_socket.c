@@ -113,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	before = open_fds();
 	wire_pair(s);
 	TAILQ_INIT(&d.objects);
+	TAILQ_INIT(&d.prepared);
 	d.epoll = epoll_create1(EPOLL_CLOEXEC);
 	d.listener = eventfd(0, EFD_CLOEXEC);
 	d.restore = s[0];

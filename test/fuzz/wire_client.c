@@ -83,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size > MAX_SAY)
 		return 0;
 	TAILQ_INIT(&d.objects);
+	TAILQ_INIT(&d.prepared);
 	d.epoll = epoll_create1(EPOLL_CLOEXEC);
 	d.buf = aligned_alloc(PAGE_SIZE, SLICE);
 	pm = pagemap_open(dirs.images, IMG_PAGEMAP, REMOTE);
