@@ -256,7 +256,7 @@ static int serve(struct op *op, struct lazy_outcome *out)
 		return -1;
 	for_each_live_task (t, op) {
 		src[nr] = (struct lazy_source){ .vpid = t->vpid, .pid = t->pid };
-		src[nr].pm = pagemap_open(op->images, IMG_PAGEMAP, t->vpid);
+		src[nr].pm = pagemap_open_alone(op->images, IMG_PAGEMAP, t->vpid);
 		if (!src[nr++].pm)
 			goto out;
 	}

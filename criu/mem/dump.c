@@ -132,26 +132,6 @@ static int save(struct pages_out *o, uint64_t start, uint64_t end, uint32_t flag
 	return 0;
 }
 
-/* --lazy-pages: the pages stay, but for those that are wanted at once. */
-static int leave(struct pages_out *o, uint64_t start, uint64_t end)
-{
-	for (uint64_t next; start < end; start = next) {
-		bool eager;
-
-		next = eager_piece(&o->eager, start, end, &eager);
-		if (eager) {
-			if (save(o, start, next, PE_PRESENT))
-				return -1;
-			continue;
-		}
-		o->op->stats.pages_lazy += (next - start) / PAGE_SIZE;
-		o->t->nr_lazy += (next - start) / PAGE_SIZE;
-		if (sink_run(&o->sink, start, (next - start) / PAGE_SIZE, PE_LAZY))
-			return -1;
-	}
-	return 0;
-}
-
 /* Not written since the parent link, whose images have it. */
 static int leave_to_parent(struct pages_out *o, uint64_t start, uint64_t end)
 {
@@ -163,6 +143,30 @@ static int leave_to_parent(struct pages_out *o, uint64_t start, uint64_t end)
 	return sink_run(&o->sink, start, nr_pages, PE_PARENT);
 }
 
+/* --lazy-pages: they stay in the task. */
+static int leave_in_task(struct pages_out *o, uint64_t start, uint64_t end)
+{
+	uint64_t nr_pages = (end - start) / PAGE_SIZE;
+
+	o->op->stats.pages_lazy += nr_pages;
+	o->t->nr_lazy += nr_pages;
+	return sink_run(&o->sink, start, nr_pages, PE_LAZY);
+}
+
+/* --lazy-pages: the pages stay where they are, but for those that are wanted at once. (Also those of the parent: so restore need not look into it.) */
+static int leave(struct pages_out *o, uint64_t start, uint64_t end,
+		 int (*where)(struct pages_out *, uint64_t, uint64_t))
+{
+	for (uint64_t next; start < end; start = next) {
+		bool eager;
+
+		next = eager_piece(&o->eager, start, end, &eager);
+		if (eager ? save(o, start, next, PE_PRESENT) : where(o, start, next))
+			return -1;
+	}
+	return 0;
+}
+
 static int add_region(const struct scan_region *r, void *arg)
 {
 	struct pages_out *o = arg;
@@ -170,11 +174,11 @@ static int add_region(const struct scan_region *r, void *arg)
 
 	o->op->stats.pages_scanned += (r->end - r->start) / PAGE_SIZE;
 	if (o->vma->tracked && !(r->categories & PM_WRITTEN))
-		ret = leave_to_parent(o, r->start, r->end);
+		ret = leave(o, r->start, r->end, leave_to_parent);
 	else if (!vma_lazy(o->vma))
 		ret = save(o, r->start, r->end, PE_PRESENT);
 	else if (opts.lazy_pages)
-		ret = leave(o, r->start, r->end);
+		ret = leave(o, r->start, r->end, leave_in_task);
 	else
 		ret = save(o, r->start, r->end, PE_LAZY | PE_PRESENT);
 	return ret ? 1 : 0; /* a positive result ends the scan */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image/framing.h"
 #include "pagemap.pb-c.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
@@ -177,7 +178,7 @@ static int read_entry(struct image *img, PagemapEntry *e)
 	return 1;
 }
 
-static int read_runs(struct pagemap *pm, struct image *img, uint64_t *present, bool *parents)
+static int read_runs(struct pagemap *pm, struct image *img, uint64_t *present)
 {
 	size_t cap = 0;
 	uint64_t prev_end = 0;
@@ -205,7 +206,7 @@ static int read_runs(struct pagemap *pm, struct image *img, uint64_t *present, b
 			r->off = *present * PAGE_SIZE;
 			*present += r->nr_pages;
 		}
-		*parents |= r->flags & PE_PARENT;
+		pm->in_parents |= r->flags & PE_PARENT;
 		pm->has_lazy |= (r->flags & (PE_LAZY | PE_PRESENT | PE_PARENT)) == PE_LAZY;
 		pm->nr++;
 	}
@@ -264,11 +265,14 @@ static int check_in_parent(const struct pagemap *pm, const char *name)
 	return 0;
 }
 
-static int open_parent(struct pagemap *pm, int dirfd, enum image_type type, unsigned long id,
-		       const char *name, unsigned depth)
+static int open_parents(struct pagemap *pm, int dirfd, enum image_type type, unsigned long id,
+			unsigned depth)
 {
 	cleanup_close int dir = -1;
+	cleanup_free char *name = image_file_name(type, id, NULL);
 
+	if (!name)
+		return -1;
 	if (depth >= MAX_CHAIN) {
 		pr_err("%s: more than %u parent directories: their \"parent\" links form a loop",
 		       name, MAX_CHAIN);
@@ -291,12 +295,10 @@ static int open_parent(struct pagemap *pm, int dirfd, enum image_type type, unsi
 	return check_in_parent(pm, name);
 }
 
-static int read_pagemap(struct pagemap *pm, int dirfd, enum image_type type, unsigned long id,
-			struct image *img, unsigned depth)
+static int read_pagemap(struct pagemap *pm, int dirfd, struct image *img)
 {
 	PagemapHead *head;
 	uint64_t present = 0;
-	bool parents = false;
 	uint32_t pages_id;
 	int ret;
 
@@ -308,13 +310,13 @@ static int read_pagemap(struct pagemap *pm, int dirfd, enum image_type type, uns
 	}
 	pages_id = head->pages_id;
 	pagemap_head__free_unpacked(head, NULL);
-	if (read_runs(pm, img, &present, &parents) ||
-	    open_pages(pm, dirfd, image_name(img), pages_id, present))
-		return -1;
-	return parents ? open_parent(pm, dirfd, type, id, image_name(img), depth) : 0;
+	return read_runs(pm, img, &present) ||
+			       open_pages(pm, dirfd, image_name(img), pages_id, present)
+		       ? -1
+		       : 0;
 }
 
-static struct pagemap *open_chain(int dirfd, enum image_type type, unsigned long id, unsigned depth)
+struct pagemap *pagemap_open_alone(int dirfd, enum image_type type, unsigned long id)
 {
 	cleanup_image struct image *img = image_open(dirfd, type, id, false);
 	struct pagemap *pm;
@@ -327,12 +329,27 @@ static struct pagemap *open_chain(int dirfd, enum image_type type, unsigned long
 		return NULL;
 	}
 	pm->pages_fd = -1;
-	if (read_pagemap(pm, dirfd, type, id, img, depth)) {
-		pagemap_close(pm);
-		errno = EINVAL; /* never ENOENT: it is logged */
-		return NULL;
-	}
-	return pm;
+	if (!read_pagemap(pm, dirfd, img))
+		return pm;
+	pagemap_close(pm);
+	errno = EINVAL; /* never ENOENT: it is logged */
+	return NULL;
+}
+
+static struct pagemap *open_chain(int dirfd, enum image_type type, unsigned long id, unsigned depth)
+{
+	struct pagemap *pm = pagemap_open_alone(dirfd, type, id);
+
+	if (!pm || !pm->in_parents || !open_parents(pm, dirfd, type, id, depth))
+		return pm;
+	pagemap_close(pm);
+	errno = EINVAL;
+	return NULL;
+}
+
+int pagemap_open_parents(struct pagemap *pm, int dirfd, enum image_type type, unsigned long id)
+{
+	return pm->in_parents ? open_parents(pm, dirfd, type, id, 0) : 0;
 }
 
 struct pagemap *pagemap_open(int dirfd, enum image_type type, unsigned long id)
@@ -388,6 +405,9 @@ void pagemap_extent(const struct pagemap *pm, uint64_t addr, uint64_t end, struc
 		ext->where = PAGES_FILE;
 		ext->fd = pm->pages_fd;
 		ext->off = r->off + (addr - r->start);
+	} else if ((r->flags & PE_PARENT) && !pm->parent) {
+		ext->where = PAGES_REMOTE;
+		ext->parent = true;
 	} else if (r->flags & PE_PARENT) {
 		pagemap_extent(pm->parent, addr, end, ext);
 		ext->parent = true;

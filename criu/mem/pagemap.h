@@ -49,6 +49,7 @@ struct pagemap {
 	int pages_fd;		/* pages-N.img, -1 where there is none (nothing PRESENT) */
 	uint64_t pages_size;	/* bytes */
 	struct pagemap *parent; /* of the parent directory, NULL where none */
+	bool in_parents;	/* some run is PARENT */
 	bool has_lazy; /* some run is LAZY and not PRESENT: its pages stayed on the source */
 };
 /*
@@ -57,6 +58,11 @@ struct pagemap {
  * parent does not have, and PRESENT runs beyond the end of the pages file, are damage.
  */
 struct pagemap *pagemap_open(int dirfd, enum image_type type, unsigned long id);
+/*
+ * The same in two parts, for whoever may do without the parents: reading those of a busy task's chain takes some ms. Without them the bytes of PARENT runs are PAGES_REMOTE.
+ */
+struct pagemap *pagemap_open_alone(int dirfd, enum image_type type, unsigned long id);
+int pagemap_open_parents(struct pagemap *pm, int dirfd, enum image_type type, unsigned long id);
 void pagemap_close(struct pagemap *pm);
 /* Index of the first run that ends after ADDR (pm->nr where none): binary search. */
 size_t pagemap_find(const struct pagemap *pm, uint64_t addr);
@@ -65,7 +71,7 @@ size_t pagemap_find(const struct pagemap *pm, uint64_t addr);
 enum page_where { PAGES_HOLE, PAGES_FILE, PAGES_REMOTE };
 struct page_extent {
 	enum page_where
-		where; /* HOLE: zeros or file-backed untouched; FILE: at fd/off; REMOTE: on the source (LAZY, not PRESENT) */
+		where; /* HOLE: zeros or file-backed untouched; FILE: at fd/off; REMOTE: on the source (LAZY, not PRESENT), or in parents that were not opened */
 	uint64_t start, nr_pages;
 	bool lazy;   /* the run that names it has PE_LAZY */
 	bool parent; /* its bytes come from a parent image */

@@ -17,6 +17,7 @@
 
 #include "files/files.h"
 #include "mem/fill.h"
+#include "mem/eager.h"
 #include "mem/mem.h"
 #include "mem/pagemap.h"
 #include "mem/vdso_map.h"
@@ -85,6 +86,49 @@ void mm_close_files(struct op *op)
 	}
 }
 
+/* Is every page of parent images left to the lazy-pages daemon? Then restore need not read them. */
+static bool without_parents(struct task *t)
+{
+	const struct pagemap *pm = t->pages;
+	struct eager eager;
+	bool ret = opts.lazy_pages && !eager_find(t, &eager);
+	size_t k;
+
+	if (!ret)
+		return false;
+	for (size_t i = 0; i < eager.nr && ret; i++) {
+		k = pagemap_find(pm, eager.pages[i]);
+		ret = k == pm->nr || pm->runs[k].start > eager.pages[i] ||
+		      !(pm->runs[k].flags & PE_PARENT);
+	}
+	for (size_t i = 0; i < t->nr_vmas && ret; i++) {
+		const struct vma *v = &t->vmas[i];
+
+		if (vma_lazy(v))
+			continue;
+		for (k = pagemap_find(pm, v->e.start);
+		     k < pm->nr && pm->runs[k].start < v->e.end && ret; k++)
+			ret = !(pm->runs[k].flags & PE_PARENT);
+	}
+	free(eager.pages);
+	return ret;
+}
+
+static int open_pagemap(struct op *op, struct task *t)
+{
+	t->pages = pagemap_open_alone(op->images, IMG_PAGEMAP, t->vpid);
+	if (!t->pages) {
+		if (errno == ENOENT)
+			pr_err("Can't open image pagemap-%d.img: what the memory of task %d holds "
+			       "is in it",
+			       t->vpid, t->vpid);
+		return -1;
+	}
+	return without_parents(t)
+		       ? 0
+		       : pagemap_open_parents(t->pages, op->images, IMG_PAGEMAP, t->vpid);
+}
+
 int mm_collect(struct op *op, struct task *t)
 {
 	uint64_t last = 0;
@@ -105,11 +149,7 @@ int mm_collect(struct op *op, struct task *t)
 			v->file_id = v->e.shmid;
 	}
 	t->nr_vmas = t->mm->n_vmas;
-	t->pages = pagemap_open(op->images, IMG_PAGEMAP, t->vpid);
-	if (!t->pages && errno == ENOENT)
-		pr_err("Can't open image pagemap-%d.img: what the memory of task %d holds is in it",
-		       t->vpid, t->vpid);
-	return t->pages ? 0 : -1;
+	return open_pagemap(op, t);
 }
 
 /* Opened apart from mm_collect(): making ghost files and memfds is the first thing that has effects. */
