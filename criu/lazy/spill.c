@@ -25,6 +25,8 @@
 #define DIRTY	  (8UL << 20)
 #define IDLE_IO	  (3 << 13) /* IOPRIO_CLASS_IDLE: ioprio_set(2) */
 #define LEAST_CPU 19
+/* While somebody is served: it rests so many times as long as it works. */
+#define IDLE_PARTS 8
 
 static struct spill {
 	int dir;
@@ -139,12 +141,25 @@ static void write_behind(int fd, uint64_t len)
 	posix_fadvise(fd, from, DIRTY, POSIX_FADV_DONTNEED);
 }
 
+/*
+ * Priorities do not reach the kernel's own threads, which bring the pages to the disk, nor the memory's bandwidth. So the spill works a part of the time only, as
+ * long as there is somebody whom it could disturb.
+ */
+static void give_way(uint64_t worked_us)
+{
+	struct server *sv = spill->server;
+
+	if (!sv->interrupted && sv->nr_clients)
+		usleep(worked_us * IDLE_PARTS);
+}
+
 /* 0; 1: told to stop; -1 logged */
 static int write_run(struct page_source *s, const struct page_run *r, int fd, uint64_t *len)
 {
-	uint64_t n;
+	uint64_t n, start;
 
 	for (uint64_t done = 0; done < r->nr_pages; done += n) {
+		start = now_us();
 		n = min(r->nr_pages - done, (uint64_t)PIECE_PAGES);
 		if (spill->stop)
 			return 1;
@@ -158,6 +173,7 @@ static int write_run(struct page_source *s, const struct page_run *r, int fd, ui
 		*len += n * PAGE_SIZE;
 		spill->nr_pages += n;
 		write_behind(fd, *len);
+		give_way(now_us() - start);
 	}
 	return 0;
 }
