@@ -19,6 +19,7 @@
 #include "util/xmalloc.h"
 
 #define MAX_FDS 250   /* of one message */
+#define FEW	256   /* descriptors */
 #define HIGHEST 16383 /* numbers above make the table large */
 #define MANY	1000  /* threads */
 
@@ -144,13 +145,15 @@ static int up(int fd, int at)
 static const char *const slow_paths[] = { "/",	  "/proc", "/sys", "/dev",
 					  "/tmp", "/usr",  "/etc", "/var" };
 
-static void slow_one(const char *path, int at)
+static int slow[ARRAY_SIZE(slow_paths)];
+
+static int slow_one(const char *path, int at)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
 
 	if (fd >= 0)
 		inotify_add_watch(fd, path, IN_DELETE_SELF);
-	up(fd, at);
+	return up(fd, at);
 }
 
 void deadman_reserve(void)
@@ -159,10 +162,12 @@ void deadman_reserve(void)
 	int at;
 
 	getrlimit(RLIMIT_NOFILE, &lim);
+	if (lim.rlim_cur < FEW) /* they are needed for other things */
+		return;
 	at = min(lim.rlim_cur - 1, (rlim_t)HIGHEST);
 	place = up(open("/dev/null", O_RDONLY | O_CLOEXEC), at);
 	for (unsigned i = 0; i < ARRAY_SIZE(slow_paths); i++)
-		slow_one(slow_paths[i], at - 1 - i);
+		slow[i] = slow_one(slow_paths[i], at - 1 - i);
 }
 
 int deadman_take(int sock)
@@ -211,5 +216,5 @@ void deadman_off(void)
 	/* their release is the last holder's, who has more time than we */
 	if (place >= 0 && !unshare(CLONE_FILES))
 		for (unsigned i = 0; i < ARRAY_SIZE(slow_paths); i++)
-			close(place - 1 - i);
+			close_safe(&slow[i]);
 }
