@@ -122,7 +122,7 @@ static int step_memory(struct op *op)
 	struct task *t;
 
 	for_each_live_task (t, op)
-		if (mm_finish(op, t) || mm_make_uffd(op, t))
+		if (mm_finish(op, t) || lazy_make_uffd(op, t))
 			return -1;
 	return 0;
 }
@@ -197,7 +197,7 @@ static int step_hand_over(struct op *op)
 		if (t->state == TASK_HELPER)
 			continue;
 		if (t->state == TASK_DEAD ? lazy_send_dead(lazy_sock, t->vpid)
-					  : mm_hand_over_lazy(op, t, lazy_sock))
+					  : lazy_hand_over(op, t, lazy_sock))
 			return -1;
 	}
 	return 0;

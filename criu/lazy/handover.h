@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 struct op;
+struct task;
 
 #define LAZY_SOCKET   "lazy-pages.socket"
 #define LAZY_FINISHED 0x52535446U
@@ -31,6 +32,10 @@ int lazy_connect(struct op *op);
  * task when its pages cannot be had, and let it go where restore cannot. STOPPED: it is not to be let go. -1 logged.
  */
 int lazy_send_task(int sock, pid_t vpid, pid_t pid, int uffd, bool stopped);
+/* Makes the userfaultfd of a task with lazy pages (t->nr_lazy), while it may: before credentials and limits. */
+int lazy_make_uffd(struct op *op, struct task *t);
+/* Registers the areas with lazy pages and hands the descriptor to the daemon over SOCK. Before anything can touch these areas. */
+int lazy_hand_over(struct op *op, struct task *t, int sock);
 /* A zombie: nothing to fill. */
 int lazy_send_dead(int sock, pid_t pid);
 /* All tasks are built and about to run: waits until the daemon (and the source, where it takes part in the commit) agrees. -1 logged: they must not run. */

@@ -71,10 +71,6 @@ uint64_t mm_find_hole(struct op *op, uint64_t len);
 int mm_restore(struct op *op, struct task *t);
 /* In the puppet, when the whole tree exists: protections, madvise, mlock, mm_struct's fields, executable. */
 int mm_finish(struct op *op, struct task *t);
-/* Makes the userfaultfd of a task with lazy pages (t->nr_lazy), while it may: before credentials and limits. */
-int mm_make_uffd(struct op *op, struct task *t);
-/* Registers the areas with lazy pages and hands the descriptor to the daemon over SOCK. Before anything can touch these areas. */
-int mm_hand_over_lazy(struct op *op, struct task *t, int sock);
 void mm_close_files(struct op *op);
 
 #endif

@@ -14,7 +14,7 @@
 #include "remote/puppet.h"
 #include "util/log.h"
 
-int mm_make_uffd(struct op *op, struct task *t)
+int lazy_make_uffd(struct op *op, struct task *t)
 {
 	struct puppet *p = leader(t)->puppet;
 	long fd;
@@ -48,7 +48,7 @@ static bool has_lazy(struct task *t, const struct vma *v)
 	return false;
 }
 
-int mm_hand_over_lazy(struct op *op, struct task *t, int sock)
+int lazy_hand_over(struct op *op, struct task *t, int sock)
 {
 	for (size_t i = 0; i < t->nr_vmas; i++) {
 		struct vma *v = &t->vmas[i];
