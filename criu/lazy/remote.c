@@ -486,7 +486,6 @@ int remote_close(struct lazyd *d, bool failed)
 
 	if (!r)
 		return 0;
-	d->remote = NULL;
 	if (conn_send(&r->urgent.c, &m, sizeof(m))) {
 		ret = -1;
 	} else if (!failed && conn_recv(&r->urgent.c, &status, sizeof(status))) {
@@ -494,15 +493,16 @@ int remote_close(struct lazyd *d, bool failed)
 		/* one of ours would wait for us with its tasks; how others end is their own matter */
 		ret = r->features ? -1 : 0;
 	}
-	remote_free(r);
+	remote_drop(d);
 	return ret;
 }
 
 void remote_drop(struct lazyd *d)
 {
+	/* first: what is closed may be something else by the time the next worker closes what this one had */
+	if (d->j)
+		d->j->urgent = d->j->bulk = -1;
 	if (d->remote)
 		remote_free(d->remote);
 	d->remote = NULL;
-	if (d->j)
-		d->j->urgent = d->j->bulk = -1;
 }
