@@ -21,7 +21,9 @@
 
 #define QUEUE_US   400 /* of bulk before an urgent answer */
 #define MIN_WINDOW 16  /* pages */
-#define MAX_WINDOW 2048
+#define MAX_WINDOW 32768
+#define AHEAD \
+	512 /* pages that may wait at the client: they keep it busy, and whoever faults on the last of them waits for all others */
 
 struct pusher {
 	struct client *cl;
@@ -207,6 +209,14 @@ static int change_want(struct pusher *p, const struct ps_msg *m, bool on)
 
 /* ---- the window ---- */
 
+/* What the link itself holds at the speed that was measured, twice, since both vary; and what may wait at its end. In pages. */
+static double most(const struct tcp_info *info)
+{
+	double link = info->tcpi_delivery_rate / 1e6 * info->tcpi_min_rtt / PAGE_SIZE;
+
+	return min(AHEAD + 2 * link, (double)MAX_WINDOW);
+}
+
 static void adapt(struct pusher *p, uint64_t nr_pages)
 {
 	struct tcp_info info;
@@ -218,7 +228,7 @@ static void adapt(struct pusher *p, uint64_t nr_pages)
 	queue_us = info.tcpi_rtt - min(info.tcpi_rtt, info.tcpi_min_rtt);
 	if (queue_us < QUEUE_US) {
 		/* doubles within one window's time */
-		p->window = min(p->window + nr_pages, (double)MAX_WINDOW);
+		p->window = min(p->window + nr_pages, most(&info));
 		return;
 	}
 	now = now_us();
