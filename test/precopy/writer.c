@@ -135,7 +135,9 @@ int main(int argc, char **argv)
 			begun += now_us() - last;
 			last = now_us();
 		}
-		for (uint64_t due = (t - begun) * rate / 1000000; rate && written < due; written++)
+		/* no longer than 1 ms: who catches up does not stand still */
+		for (uint64_t due = (t - begun) * rate / 1000000;
+		     rate && written < due && now_us() < t + 1000; written++)
 			fill(rnd(nr_pages));
 		state->written = written;
 		usleep(200);
