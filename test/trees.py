@@ -54,7 +54,7 @@ class Tree:
         want = self.word(0) + 1
         struct.pack_into('Q', self.m, 0, want)
         wait(lambda: self.word(1) or all(not used or done == want for used, done, _ in self.slots()), what + ': all verified', seconds)
-        check(not self.word(1), '%s: %d bad: %s' % (what, self.word(1), self.m[24:128].split(b'\0')[0].decode()))
+        check(not self.word(1), '%s: %d bad: %s' % (what, self.word(1), self.m[24:120].split(b'\0')[0].decode()))
 
     def kill(self):
         for p in (self.p, self.restored):

@@ -115,6 +115,7 @@ enum image_type {
 	IMG_TMPFS_DEV,
 	IMG_NETNF_CT,
 	IMG_NETNF_EXP,
+	IMG_HUGEPAGES,
 	IMG_TYPES
 };
 

@@ -152,4 +152,6 @@ const struct image_kind image_kinds[IMG_TYPES] = {
 	RAW(TMPFS_DEV, "tmpfs-dev-%u.tar.gz.img"),
 	RAW(NETNF_CT, "netns-ct-%u.img"),
 	RAW(NETNF_EXP, "netns-exp-%u.img"),
+	/* ours: CRIU has nothing like it */
+	KIND(HUGEPAGES, "hugepages-%u.img", 0x48554745, pagemap_entry),
 };

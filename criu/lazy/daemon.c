@@ -50,6 +50,7 @@ void space_ended(struct lazyd *d, struct space *sp)
 		return;
 	pr_debug("task %d%s: %s", sp->pid, sp->child ? " (forked)" : "",
 		 sp->nr_left ? "its address space has ended" : "complete");
+	collapse_later(d, sp);
 	journal_end(d->j, sp->uffd);
 	unwatch(d, &sp->uffd);
 	d->nr_left -= sp->nr_left;
@@ -189,6 +190,7 @@ static int lazyd_start(struct lazyd *d)
 	*d = (struct lazyd){ .epoll = -1, .listener = -1, .restore = -1, .signals = -1 };
 	TAILQ_INIT(&d->objects);
 	TAILQ_INIT(&d->prepared);
+	TAILQ_INIT(&d->collapses);
 	d->j = journal_new();
 	d->buf = aligned_alloc(PAGE_SIZE, SLICE);
 	d->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -282,8 +284,12 @@ static int work(struct lazyd *d, bool again)
 	if (opts.display_stats && !ret)
 		stats_print(d);
 	d->j->complete |= !ret; /* whatever becomes of the farewell */
-	if (!ret)
-		return LAZY_STAGE("close", remote_close(d, false)) ? WORKER_LOST : WORKER_DONE;
+	if (!ret) {
+		if (LAZY_STAGE("close", remote_close(d, false)))
+			return WORKER_LOST;
+		collapse_all(d);
+		return WORKER_DONE;
+	}
 	if (d->j->asked) { /* the tasks run, or may: the next worker tries again */
 		remote_drop(d);
 		return WORKER_LOST;

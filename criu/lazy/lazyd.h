@@ -5,7 +5,7 @@
  * discards apart made both slower.)
  *
  * daemon.c: the command, the loop. restoring.c: restore's hand-over. events.c: what the kernel says about the address spaces.
- * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. missing.c: what there is to say when it gives up. stats.c: what it cost;
+ * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. missing.c: what there is to say when it gives up. collapse.c: huge pages at the end. stats.c: what it cost;
  * progress.c and report.c show it.
  */
 #ifndef CRIU_LAZY_LAZYD_H
@@ -49,6 +49,7 @@ struct lazyd {
 	struct fault *faults; /* read, not yet answered */
 	size_t nr_faults, faults_cap;
 	struct remote *remote; /* NULL: local images */
+	TAILQ_HEAD(, collapse) collapses;
 	struct object *cursor; /* local: where the background goes on */
 	uint64_t cursor_page;
 	bool here_done; /* nothing is missing any more of what is in images on this host */
@@ -126,7 +127,15 @@ int remote_close(struct lazyd *d, bool failed);
 /* The connection is of no use any more. */
 void remote_drop(struct lazyd *d);
 
+/* ---- collapse.c ---- */
+/* SP is complete: what was in huge pages is to be joined at the end. */
+void collapse_later(struct lazyd *d, struct space *sp);
+/* Joins it, for a while. Everything else is done. */
+void collapse_all(struct lazyd *d);
+
 /* ---- missing.c ---- */
+/* The pid of a restored task on this host, 0: not known. */
+pid_t space_pid(const struct space *sp);
 /* In the work directory, when the daemon has given up. */
 #define MISSING_FILE "missing-pages.json"
 /* Writes it, and j->nr_left. -1 logged. */

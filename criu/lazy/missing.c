@@ -92,39 +92,23 @@ static int list_space(struct report *r, struct space *sp, int pagemap)
 	return 0;
 }
 
-struct find_pidfd {
-	int uffd, pidfd;
-};
-
-static int find_pidfd(const struct journal_event *e, void *arg)
+pid_t space_pid(const struct space *sp)
 {
-	struct find_pidfd *f = arg;
-
-	if (e->kind == JOURNAL_TASK && e->uffd == f->uffd)
-		f->pidfd = e->pidfd;
-	return 0;
-}
-
-/* The pid of a restored task on this host, 0: not known. */
-static int pid_of(struct lazyd *d, struct space *sp)
-{
-	struct find_pidfd f = { sp->uffd, -1 };
 	cleanup_free char *text = NULL;
 	const char *line;
 	char path[48];
 
-	journal_replay(d->j, find_pidfd, &f);
-	if (sp->child || f.pidfd < 0)
+	if (sp->pidfd < 0)
 		return 0;
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", f.pidfd);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", sp->pidfd);
 	text = read_file_at(AT_FDCWD, path, NULL);
 	line = text ? strstr(text, "\nPid:") : NULL;
 	return line ? max(atoi(line + 5), 0) : 0;
 }
 
-static int report_space(struct report *r, struct lazyd *d, struct space *sp)
+static int report_space(struct report *r, struct space *sp)
 {
-	int pid = pid_of(d, sp);
+	int pid = space_pid(sp);
 	cleanup_close int pagemap = -1;
 	char path[32];
 
@@ -158,7 +142,7 @@ static int report_all(struct report *r, struct lazyd *d)
 	fprintf(r->out, "{\"tasks\": [");
 	TAILQ_FOREACH (obj, &d->objects, link)
 		TAILQ_FOREACH (sp, &obj->spaces, link)
-			if (sp->uffd >= 0 && uffd_space_lives(sp->uffd) && report_space(r, d, sp))
+			if (sp->uffd >= 0 && uffd_space_lives(sp->uffd) && report_space(r, sp))
 				return -1;
 	fprintf(r->out, "],\n \"pages\": %" PRIu64 ", \"exact\": %s}\n", r->nr_pages,
 		r->exact ? "true" : "false");

@@ -38,6 +38,7 @@ static struct object *find_object(struct object_list *list, uint64_t id)
 /* errno ENOENT: there is no such image, nothing is logged. Else NULL is logged. */
 static struct object *open_object(uint64_t id)
 {
+	struct object *obj;
 	struct pagemap *pm;
 
 	errno = 0;
@@ -53,7 +54,13 @@ static struct object *open_object(uint64_t id)
 		errno = EINVAL;
 		return NULL;
 	}
-	return object_new(id, pm);
+	obj = object_new(id, pm);
+	if (obj && huge_load(&obj->huge, dirs.images, id)) {
+		object_free(obj);
+		errno = EINVAL;
+		return NULL;
+	}
+	return obj;
 }
 
 static struct object *get_object(struct lazyd *d, uint64_t id)
@@ -118,13 +125,14 @@ static int recv_task_fds(int sock, int fds[2], char *flags)
 	return 0;
 }
 
-static struct space *add_task(struct lazyd *d, int32_t pid, int uffd)
+static struct space *add_task(struct lazyd *d, int32_t pid, int uffd, int pidfd)
 {
 	struct object *obj = get_object(d, pid);
 	struct space *sp = obj ? space_new(obj, pid, uffd) : NULL;
 
 	if (!sp)
 		return NULL;
+	sp->pidfd = pidfd;
 	d->nr_spaces++;
 	d->nr_left += sp->nr_left;
 	stats_task(d, obj, sp->nr_left);
@@ -151,7 +159,7 @@ static int take_task(struct lazyd *d, int32_t pid)
 	if (fds[1] >= 0 && syscall(SYS_pidfd_send_signal, fds[1], 0, NULL, 0) && errno == EBADF)
 		close_safe(&fds[1]); /* not a pidfd */
 	set_nonblock(fds[0], true);
-	sp = add_task(d, pid, fds[0]);
+	sp = add_task(d, pid, fds[0], fds[1]);
 	if (!sp) {
 		close(fds[0]);
 		close_safe(&fds[1]);
@@ -183,7 +191,7 @@ static int replay(const struct journal_event *e, void *arg)
 
 	switch (e->kind) {
 	case JOURNAL_TASK:
-		return add_task(d, e->pid, e->uffd) ? 0 : -1;
+		return add_task(d, e->pid, e->uffd, e->pidfd) ? 0 : -1;
 	case JOURNAL_END:
 		if (sp) {
 			d->nr_spaces--;

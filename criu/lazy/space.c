@@ -75,6 +75,7 @@ void object_free(struct object *obj)
 	while ((sp = TAILQ_FIRST(&obj->spaces)))
 		space_free(sp);
 	pagemap_close(obj->pm);
+	huge_free(&obj->huge);
 	free(obj->runs);
 	free(obj);
 }
@@ -313,6 +314,7 @@ static struct space *alloc_space(struct object *obj, pid_t pid, int uffd)
 	}
 	sp->obj = obj;
 	sp->pid = pid;
+	sp->pidfd = -1;
 	sp->uffd = uffd;
 	RB_INIT(&sp->addrs);
 	RB_INIT(&sp->srcs);

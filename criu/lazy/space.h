@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "mem/huge.h"
+
 struct pagemap;
 struct space;
 
@@ -35,6 +37,7 @@ struct object {
 	struct lazy_run *runs;
 	size_t nr_runs;
 	uint64_t nr_pages;	 /* lazy ones */
+	struct huge_list huge;	 /* source addresses */
 	struct drawing *drawing; /* in the report (stats.h); NULL: it is not */
 	TAILQ_HEAD(, space) spaces;
 	TAILQ_ENTRY(object) link;
@@ -62,6 +65,7 @@ struct space {
 	struct object *obj;
 	int uffd;  /* -1: nothing left to fill, or the address space is gone */
 	pid_t pid; /* of the image; a fork's child has its parent's */
+	int pidfd; /* of the restored task, the journal's; -1: not known */
 	bool child;
 	struct addr_tree addrs;
 	struct src_tree srcs;

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "mem/eager.h"
+#include "mem/huge.h"
 #include "mem/mem.h"
 #include "mem/pagemap.h"
 #include "mem/scan.h"
@@ -37,6 +38,7 @@ struct pages_out {
 	int remote_fd; /* the pages file in the task; -1: the task has no room for a descriptor */
 	int mem;       /* /proc/PID/mem, for areas that the task may not read itself */
 	struct eager eager;
+	struct huge_list huge;
 	struct iovec iov[MAX_IOV];
 	unsigned nr_iov;
 	size_t len; /* bytes in iov */
@@ -172,6 +174,8 @@ static int add_region(const struct scan_region *r, void *arg)
 	struct pages_out *o = arg;
 	int ret;
 
+	if ((r->categories & PM_HUGE) && vma_lazy(o->vma) && huge_add(&o->huge, r->start, r->end))
+		return 1;
 	o->op->stats.pages_scanned += (r->end - r->start) / PAGE_SIZE;
 	if (o->vma->tracked && !(r->categories & PM_WRITTEN))
 		ret = leave(o, r->start, r->end, leave_to_parent);
@@ -268,6 +272,8 @@ int pages_dump(struct op *op, struct task *t)
 	if (!ret && op->follow)
 		ret = track_begin_soft_dirty(t);
 	close_channel(o);
+	ret |= huge_save(&o->huge, op->images, t->vpid);
+	huge_free(&o->huge);
 	free(o->eager.pages);
 	ret |= sink_close(&o->sink);
 	op->stats.memwrite_us += now_us() - start;

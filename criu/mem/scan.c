@@ -40,7 +40,7 @@ static int scan_by_ioctl(int fd, uint64_t start, uint64_t end, uint64_t flags, u
 		.category_inverted = not,
 		.category_mask = not,
 		.category_anyof_mask = PM_PRESENT | PM_SWAPPED,
-		.return_mask = PM_PRESENT | PM_SWAPPED | tell,
+		.return_mask = PM_PRESENT | PM_SWAPPED | PM_HUGE | tell,
 	};
 	uint64_t done = start;
 

@@ -31,7 +31,7 @@ enum {
 typedef int (*scan_fn)(const struct scan_region *r, void *arg);
 /*
  * Calls CB for each run of private pages with contents (present or swapped, not of the file, not the zero page) between
- * START and END, in order. ANONYMOUS: the area maps no file, which makes it cheaper. PAGEMAP_FD: /proc/PID/pagemap. 0, CB's first other result, or -1 logged.
+ * START and END, in order. Those in huge pages (PM_HUGE) are runs of their own where the kernel tells. ANONYMOUS: the area maps no file, which makes it cheaper. PAGEMAP_FD: /proc/PID/pagemap. 0, CB's first other result, or -1 logged.
  */
 int scan_private_pages(int pagemap_fd, uint64_t start, uint64_t end, bool anonymous, scan_fn cb,
 		       void *arg);

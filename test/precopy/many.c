@@ -2,8 +2,9 @@
 /*
  * Many processes with some memory each, which they verify when they are asked.
  *
- *	many STATE_FILE NR_PROCESSES MIB
+ *	many STATE_FILE NR_PROCESSES MIB [huge]
  *
+ * huge: in huge pages, but for the last 4 MiB, which were, and shall not be any more (MADV_NOHUGEPAGE). Its address is in state->at.
  * STATE_FILE as in churn.c. Each process looks at one page of its own all the time, at random.
  */
 #define _GNU_SOURCE
@@ -20,7 +21,8 @@
 
 struct state {
 	_Atomic uint64_t want, bad, ready;
-	char why[104];
+	char why[104 - 8];
+	_Atomic uint64_t at;
 	struct slot {
 		_Atomic uint64_t used, done, counter;
 	} slots[MAX_PROCS];
@@ -69,9 +71,14 @@ int main(int argc, char **argv)
 			me = i;
 			break;
 		}
-	mem = mmap(NULL, nr_pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		   0);
+	mem = mmap((void *)0x200000000000, nr_pages * PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (argc > 4)
+		madvise(mem, nr_pages * PAGE, MADV_HUGEPAGE);
 	fill();
+	if (argc > 4)
+		madvise((char *)mem + nr_pages * PAGE - (4 << 20), 4 << 20, MADV_NOHUGEPAGE);
+	state->at = (uint64_t)mem;
 	state->slots[me].used = 1;
 	atomic_fetch_add(&state->ready, 1);
 	for (;;) {
