@@ -33,7 +33,7 @@
 struct receiver {
 	struct conn c;
 	struct page_sink sink;
-	bool open;
+	bool open, parent;    /* is there a parent of the open object? */
 	uint64_t dst_id, end; /* of the open object; where its last run ended */
 	uint64_t nr_pages, nr_objects, nr_messages;
 	char *buf;
@@ -62,6 +62,13 @@ static int check_id(struct receiver *r, const struct ps_msg *m)
 	return -1;
 }
 
+static bool has_parent(const struct ps_msg *m)
+{
+	struct page_sink local = {};
+
+	return sink_has_parent(&local, dirs.images, object_type(m->dst_id), m->dst_id >> 8);
+}
+
 static int open_object(struct receiver *r, const struct ps_msg *m)
 {
 	if (finish_object(r) || check_id(r, m))
@@ -69,17 +76,11 @@ static int open_object(struct receiver *r, const struct ps_msg *m)
 	if (sink_open(&r->sink, dirs.images, object_type(m->dst_id), m->dst_id >> 8))
 		return -1;
 	r->open = true;
+	r->parent = has_parent(m);
 	r->dst_id = m->dst_id;
 	r->end = 0;
 	r->nr_objects++;
 	return 0;
-}
-
-static bool has_parent(const struct ps_msg *m)
-{
-	struct page_sink local = {};
-
-	return sink_has_parent(&local, dirs.images, object_type(m->dst_id), m->dst_id >> 8);
 }
 
 static int store_pages(struct receiver *r, uint64_t nr_pages)
@@ -119,6 +120,11 @@ static int add_run(struct receiver *r, const struct ps_msg *m, uint32_t flags)
 		       r->c.peer, m->vaddr, m->nr_pages, flags, r->end);
 		return -1;
 	}
+	if ((flags & PE_PARENT) && !r->parent) {
+		pr_err("%s: leaves pages of object 0x%" PRIx64 " to a parent, but there is none",
+		       r->c.peer, m->dst_id);
+		return -1;
+	}
 	r->end = m->vaddr + m->nr_pages * PAGE_SIZE;
 	if (sink_run(&r->sink, m->vaddr, m->nr_pages, flags))
 		return -1;
@@ -155,7 +161,7 @@ static int one_message(struct receiver *r)
 	case PS_OPEN2:
 		if (STORE_STAGE("open", open_object(r, &m)))
 			return -1;
-		byte = has_parent(&m);
+		byte = r->parent;
 		return conn_send(&r->c, &byte, 1);
 	case PS_PARENT:
 		answer = !check_id(r, &m) && has_parent(&m);
