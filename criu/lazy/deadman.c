@@ -11,6 +11,7 @@
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lazy/handover.h"
@@ -170,6 +171,30 @@ void deadman_reserve(void)
 		slow[i] = slow_one(slow_paths[i], at - 1 - i);
 }
 
+/* The read ends stay where they are: they need not be known. */
+static int keep(int *fds, size_t nr, bool write_end_first)
+{
+	struct stat st;
+	size_t bad = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		if (fstat(fds[i], &st) || !S_ISFIFO(st.st_mode)) {
+			close_safe(&fds[i]);
+			bad++;
+		}
+	if (bad) {
+		pr_err("restore handed over %zu descriptors that are no pipes", bad);
+		return -1;
+	}
+	if (!write_end_first || place < 0)
+		return 0;
+	if (dup3(fds[0], place, O_CLOEXEC) < 0)
+		pr_perror("Can't move descriptor %d to %d", fds[0], place);
+	else
+		close(fds[0]);
+	return 0;
+}
+
 int deadman_take(int sock)
 {
 	char first = 0, ctl[CMSG_SPACE(MAX_FDS * sizeof(int))] __attribute__((aligned(8)));
@@ -178,8 +203,8 @@ int deadman_take(int sock)
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
 	};
 	struct cmsghdr *c;
+	int fds[MAX_FDS + 1]; /* CMSG_SPACE() may have rounded up */
 	ssize_t n;
-	int fd;
 
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
@@ -189,14 +214,8 @@ int deadman_take(int sock)
 		pr_err("restore announced descriptors that did not come");
 		return -1;
 	}
-	if (!first)
-		return 0;
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	if (place >= 0 && dup3(fd, place, O_CLOEXEC) < 0)
-		pr_perror("Can't move descriptor %d to %d", fd, place);
-	else if (place >= 0)
-		close(fd);
-	return 0;
+	memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	return keep(fds, (c->cmsg_len - CMSG_LEN(0)) / sizeof(int), first);
 }
 
 void deadman_off(void)

@@ -353,7 +353,7 @@ static int hear(struct lazyd *d)
 		released(d);
 		return 0;
 	}
-	if (word == LAZY_DEADMAN)
+	if (word == LAZY_DEADMAN && d->finished)
 		return deadman_take(d->restore);
 	if (word == LAZY_FINISHED)
 		pr_debug("restore has built everything: the source is asked");
