@@ -245,23 +245,53 @@ int remote_commit(struct lazyd *d)
 	return -1;
 }
 
+/* The tasks run while this is said, and a busy task's chain has very many runs: so many are sent at once. */
+struct wants {
+	struct conn *c;
+	struct ps_msg m[256];
+	unsigned nr;
+};
+
+static int wants_send(struct wants *w)
+{
+	unsigned nr = w->nr;
+
+	w->nr = 0;
+	return nr ? conn_send(w->c, w->m, nr * sizeof(*w->m)) : 0;
+}
+
 /*
  * Tells what is missing in OBJ: in some space, when they are many. Also what has been asked for, since the answer may be that it comes in bulk; but not what
  * faults have brought already, while restore was at work: it would come again.
  */
+static int want_run(struct wants *w, struct object *obj, const struct lazy_run *run)
+{
+	uint64_t end = run->first + run->nr_pages, nr;
+
+	for (uint64_t page = run->first; page < end; page += nr) {
+		page = object_next_left(obj, page, end - page, false, &nr);
+		if (!nr || page >= end)
+			return 0;
+		nr = min(nr, end - page);
+		if (w->nr == ARRAY_SIZE(w->m) && wants_send(w))
+			return -1;
+		w->m[w->nr++] = (struct ps_msg){ .cmd = PS_WANT,
+						 .nr_pages = nr,
+						 .vaddr = run->start +
+							  (page - run->first) * PAGE_SIZE,
+						 .dst_id = obj->dst_id };
+	}
+	return 0;
+}
+
 static int want_object(struct remote *r, struct object *obj)
 {
-	uint64_t page = 0, nr, left, src;
+	struct wants w = { .c = &r->bulk };
 
-	for (;; page += min(nr, left)) {
-		page = object_next_left(obj, page, obj->nr_pages, false, &nr);
-		if (!nr)
-			return 0;
-		src = object_src(obj, page, &left);
-		if (!object_here(obj, page, &left) &&
-		    bulk_send(r, PS_WANT, obj, src, min(nr, left)))
+	for (size_t i = 0; i < obj->nr_runs; i++)
+		if (!obj->runs[i].here && want_run(&w, obj, &obj->runs[i]))
 			return -1;
-	}
+	return wants_send(&w);
 }
 
 static int plain_background(struct lazyd *d);
