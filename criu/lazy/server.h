@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What serve.c (connections, urgent answers) and push.c (the bulk connection) share. Nobody else includes this. */
+/* What serve.c (connections), client.c (what each says, urgent answers) and push.c (the bulk connection) share. Nobody else includes this. */
 #ifndef CRIU_LAZY_SERVER_H
 #define CRIU_LAZY_SERVER_H
 
@@ -85,13 +85,19 @@ int server_init(struct server *sv, bool images);
 void server_end(struct server *sv);
 /* The main thread shall look at what has changed. */
 void server_wake(struct server *sv);
+/* Sets one of its flags, and says so. */
+void server_tell(struct server *sv, bool *what);
+/* The source for DST_ID, or NULL: there is none (nothing is logged), or it is damaged (logged) */
+struct page_source *server_source(struct server *sv, uint64_t dst_id);
+
+/* ---- client.c; beside serve.c and push.c only the fuzzers call these ---- */
 /* Everything that a client says, until it ends. 0; -1 logged. */
 int serve_client(struct client *cl);
 /* A new session, with one reference. NULL: out of memory, logged. */
 struct session *session_new(struct server *sv, uint64_t features);
 void session_put(struct server *sv, struct session *ss);
-/* The source for DST_ID, or NULL: there is none (nothing is logged), or it is damaged (logged) */
-struct page_source *server_source(struct server *sv, uint64_t dst_id);
+
+#define SERVE_STAGE(name, call) STAGE("serve", name, call)
 
 /* ---- page_server.c; beside it only the fuzzers call this ---- */
 /* Stores what a dump sends. 0; 1: it was not a dump, logged; -1 logged */
