@@ -179,7 +179,7 @@ class Run:
         while not self.line('READY'):
             if self.line('SKIP'):
                 raise Skip(self.line('SKIP')[6:])
-            if self.line('FAIL') or self.exited() is not None:
+            if (self.line('FAIL') or self.exited() is not None) and not self.line('READY'):
                 raise Fail('before the checkpoint: ' + self.said())
             if time.time() > end:
                 raise Fail('not ready after 30 s: ' + self.said())
