@@ -35,17 +35,31 @@ static void set_peer(struct conn *c, const struct sockaddr *sa, socklen_t len)
 
 /*
  * On a fast link BBR's pacing costs a quarter of the throughput, and what it is for, queues, does not arise: the bulk connection has a window of its
- * own that watches the delay. On long links the system's choice stays.
+ * own that watches the delay. So a connection begins without it: once BBR has been on, its pacing stays on, a timer for each burst, whatever takes its
+ * place. On long links the system's choice comes back.
  */
-static void tune_for_lan(int fd)
+static char system_choice[16]; /* TCP_CA_NAME_MAX */
+
+static void begin_without_pacing(int fd)
+{
+	socklen_t len = sizeof(system_choice) - 1;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, system_choice, &len))
+		*system_choice = 0;
+	if (strcmp(system_choice, "bbr"))
+		return;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5))
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
+static void tune_for_distance(int fd)
 {
 	struct tcp_info info = {};
 	socklen_t len = sizeof(info);
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_rtt > LAN_RTT_US)
-		return;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5))
-		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+	if (*system_choice && !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	    info.tcpi_rtt > LAN_RTT_US)
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, system_choice, strlen(system_choice));
 }
 
 /* No delay for small messages; a peer that is gone without a word is noticed in about 30 s. */
@@ -61,7 +75,7 @@ static void tune(int fd)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(options); i++) /* fails on UNIX sockets, harmlessly */
 		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
-	tune_for_lan(fd);
+	tune_for_distance(fd);
 }
 
 static struct addrinfo *resolve(const char *address, int port, int flags)
@@ -87,6 +101,7 @@ static int listen_on(const struct addrinfo *a)
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	begin_without_pacing(fd);
 	if (a->ai_family == AF_INET6) /* the address of all addresses: IPv4's too */
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (!bind(fd, a->ai_addr, a->ai_addrlen) && !listen(fd, 16))
@@ -200,6 +215,7 @@ static int connect_to(const struct addrinfo *a, int timeout_ms)
 
 	if (fd < 0)
 		return -1;
+	begin_without_pacing(fd);
 	err = connect(fd, a->ai_addr, a->ai_addrlen) ? errno : 0;
 	if (err == EINPROGRESS) {
 		err = wait_for(fd, POLLOUT, timeout_ms) ? ETIMEDOUT : 0;
