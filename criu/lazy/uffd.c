@@ -97,6 +97,7 @@ enum uffd_result uffd_fill(int uffd, uint64_t dst, const void *data, uint64_t nr
 			   uint64_t *done)
 {
 	uint64_t span = nr_pages;
+	bool sure = false;
 
 	*done = 0;
 	while (*done < nr_pages) {
@@ -106,6 +107,7 @@ enum uffd_result uffd_fill(int uffd, uint64_t dst, const void *data, uint64_t nr
 		if (ret > 0) {
 			*done += ret;
 			span = nr_pages;
+			sure = false;
 			continue;
 		}
 		switch (-ret) {
@@ -120,10 +122,17 @@ enum uffd_result uffd_fill(int uffd, uint64_t dst, const void *data, uint64_t nr
 		case ENOENT:
 		case EINVAL:
 			/* One call must stay inside one VMA, and the task may have split or unmapped it. */
-			if (nr > 1)
+			if (nr > 1) {
 				span = nr / 2;
-			else
+				continue;
+			}
+			/*
+			 * A call that began just before an mremap waits for it inside of the kernel, and then finds nothing at the old address.
+			 * Only a call that begins afterwards is told EAGAIN: the page is not gone, it has moved.
+			 */
+			if (sure)
 				*done += 1;
+			sure = !sure;
 			continue;
 		case ESRCH:
 		case ENOSPC: /* what kernels before 4.13 say instead */
