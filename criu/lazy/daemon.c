@@ -154,7 +154,8 @@ static int background(struct lazyd *d, bool bulk)
 static int round_trip(struct lazyd *d, bool wait, bool bulk)
 {
 	struct epoll_event ev[32];
-	int n = epoll_wait(d->epoll, ev, ARRAY_SIZE(ev), wait ? progress_wait_ms() : 0), ret;
+	int ms = !wait ? 0 : d->unsettled ? 1 : progress_wait_ms();
+	int n = epoll_wait(d->epoll, ev, ARRAY_SIZE(ev), ms), ret;
 
 	if (n < 0 && errno != EINTR) {
 		pr_perror("epoll_wait");
@@ -163,7 +164,7 @@ static int round_trip(struct lazyd *d, bool wait, bool bulk)
 	for (int i = 0; i < n; i++)
 		if (dispatch(d, &ev[i], &bulk))
 			return -1;
-	if (faults_answer(d))
+	if (faults_answer(d) || settle_spaces(d))
 		return -1;
 	if (d->committed && !d->finished && LAZY_STAGE("answer", restore_answer(d)))
 		return -1;

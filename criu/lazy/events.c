@@ -48,6 +48,7 @@ static int forked(struct lazyd *d, struct space *sp, int uffd)
 		return -1;
 	}
 	pr_debug("task %d forked, its child lacks %" PRIu64 " pages", sp->pid, child->nr_left);
+	d->unsettled = true;
 	d->nr_spaces++;
 	d->nr_left += child->nr_left;
 	d->st.history->total_pages += child->nr_left;
@@ -60,33 +61,129 @@ static int forked(struct lazyd *d, struct space *sp, int uffd)
 	return 0;
 }
 
+/*
+ * The kernel says what it has done after it has let go of the mappings: a fork may be told of before a move that another thread made before
+ * it. Then the child has what was moved where it is now, too.
+ */
+static bool child_has_moved(struct space *child, const struct uffd_msg *m)
+{
+	/* something else that is registered there, already before the fork? */
+	if (space_lacks(child, m->arg.remap.to, m->arg.remap.len))
+		return !uffd_is_registered(child->uffd, m->arg.remap.from);
+	return uffd_is_registered(child->uffd, m->arg.remap.to);
+}
+
+static int move(struct lazyd *d, struct space *sp, const struct uffd_msg *m)
+{
+	pr_debug("task %d%s: 0x%" PRIx64 " moved to 0x%" PRIx64 ", %" PRIu64 " bytes", sp->pid,
+		 sp->child ? " (forked)" : "", (uint64_t)m->arg.remap.from,
+		 (uint64_t)m->arg.remap.to, (uint64_t)m->arg.remap.len);
+	if (space_move(sp, m->arg.remap.from, m->arg.remap.to, m->arg.remap.len))
+		return -1;
+	d->unsettled = true;
+	/* who waits at the old address shall see what is there now */
+	uffd_wake(sp->uffd, m->arg.remap.from, m->arg.remap.len);
+	return 0;
+}
+
+static int moved(struct lazyd *d, struct space *sp, const struct uffd_msg *m)
+{
+	struct space *child;
+
+	/* a new worker learns of the children from the journal */
+	if (d->epoll >= 0)
+		TAILQ_FOREACH (child, &sp->obj->spaces, link)
+			if (child->forked_from == sp && child->uffd >= 0 &&
+			    child_has_moved(child, m)) {
+				journal_also(d->j, child->uffd, m);
+				if (move(d, child, m))
+					return -1;
+			}
+	return move(d, sp, m);
+}
+
 int mapping_changed(struct lazyd *d, struct space *sp, const struct uffd_msg *m)
 {
+	uint64_t start = m->arg.remove.start, len = m->arg.remove.end - m->arg.remove.start;
+	int ret;
+
 	switch (m->event) {
 	case UFFD_EVENT_FORK:
 		return forked(d, sp, m->arg.fork.ufd);
 	case UFFD_EVENT_REMAP:
-		pr_debug("task %d: 0x%" PRIx64 " moved to 0x%" PRIx64 ", %" PRIu64 " bytes",
-			 sp->pid, (uint64_t)m->arg.remap.from, (uint64_t)m->arg.remap.to,
-			 (uint64_t)m->arg.remap.len);
-		if (space_move(sp, m->arg.remap.from, m->arg.remap.to, m->arg.remap.len))
-			return -1;
-		/* who waits at the old address shall see what is there now */
-		uffd_wake(sp->uffd, m->arg.remap.from, m->arg.remap.len);
-		return 0;
+		return moved(d, sp, m);
 	case UFFD_EVENT_REMOVE:
 	case UFFD_EVENT_UNMAP:
-		pr_debug("task %d: 0x%" PRIx64 "-0x%" PRIx64 " %s", sp->pid,
-			 (uint64_t)m->arg.remove.start, (uint64_t)m->arg.remove.end,
+		pr_debug("task %d: 0x%" PRIx64 "-0x%" PRIx64 " %s", sp->pid, start, start + len,
 			 m->event == UFFD_EVENT_UNMAP ? "unmapped" : "discarded");
-		if (space_cut(sp, m->arg.remove.start, m->arg.remove.end - m->arg.remove.start,
-			      gone, d))
-			return -1;
-		uffd_wake(sp->uffd, m->arg.remove.start, m->arg.remove.end - m->arg.remove.start);
-		return 0;
+		ret = m->event == UFFD_EVENT_UNMAP ? space_unmapped(sp, start, len, gone, d)
+						   : space_cut(sp, start, len, gone, d);
+		uffd_wake(sp->uffd, start, len);
+		return ret;
 	}
 	pr_err("userfaultfd of task %d: unknown event 0x%x", sp->pid, m->event);
 	return -1;
+}
+
+/* ---- in which order ---- */
+
+void settled(struct lazyd *d, struct space *sp)
+{
+	space_quiet(sp, gone, d);
+	sp->forked_from = NULL;
+}
+
+/* 1: what is known of SP's mappings is right, 0: not yet, -1 logged */
+static int settle(struct lazyd *d, struct space *sp)
+{
+	struct space *parent = sp->forked_from;
+
+	if (parent && parent->uffd >= 0 && uffd_is_changing(parent->uffd))
+		return events_read(d, parent) < 0 ? -1 : 0;
+	sp->forked_from = NULL;
+	return 1;
+}
+
+void end_if_complete(struct lazyd *d, struct space *sp)
+{
+	struct space *child;
+
+	if (sp->uffd < 0 || sp->nr_left || !d->finished)
+		return;
+	TAILQ_FOREACH (child, &sp->obj->spaces, link)
+		if (child->forked_from == sp)
+			return; /* it has not been told everything */
+	space_ended(d, sp);
+}
+
+int settle_spaces(struct lazyd *d)
+{
+	bool unsettled = false;
+	struct object *obj;
+	struct space *sp;
+
+	if (!d->unsettled)
+		return 0;
+	TAILQ_FOREACH (obj, &d->objects, link)
+		TAILQ_FOREACH (sp, &obj->spaces, link) {
+			if (sp->uffd < 0 || !space_unsettled(sp))
+				continue;
+			if (settle(d, sp) < 0)
+				return -1;
+			if (sp->uffd < 0)
+				continue;
+			if (!sp->forked_from && !uffd_is_changing(sp->uffd)) {
+				journal_quiet(d->j, sp->uffd);
+				settled(d, sp);
+				continue;
+			}
+			unsettled = true;
+		}
+	d->unsettled = unsettled;
+	TAILQ_FOREACH (obj, &d->objects, link)
+		TAILQ_FOREACH (sp, &obj->spaces, link)
+			end_if_complete(d, sp);
+	return 0;
 }
 
 static int queue_fault(struct lazyd *d, struct space *sp, uint64_t addr)
@@ -101,10 +198,12 @@ static int queue_fault(struct lazyd *d, struct space *sp, uint64_t addr)
 
 int events_read(struct lazyd *d, struct space *sp)
 {
-	int uffd = sp->uffd, some = 0;
+	int uffd = sp->uffd, some = 0, known = settle(d, sp);
 	const struct uffd_msg *msgs;
 	ssize_t n;
 
+	if (known <= 0)
+		return known;
 	do {
 		n = journal_read(d->j, uffd, &msgs);
 		if (n < 0 && errno == EAGAIN)
@@ -121,8 +220,7 @@ int events_read(struct lazyd *d, struct space *sp)
 				return -1;
 	} while (n == JOURNAL_BATCH);
 	/* the task may have thrown away the last that it lacked */
-	if (d->finished && !sp->nr_left)
-		space_ended(d, sp);
+	end_if_complete(d, sp);
 	return some;
 }
 
@@ -186,6 +284,9 @@ static int answer(struct lazyd *d, struct fault *f)
 
 	if (sp->uffd < 0)
 		return 0;
+	page = settle(d, sp);
+	if (page <= 0)
+		return page ? -1 : 1;
 	if (!space_source(sp, f->addr, &src, &len))
 		return zero_fault(d, f);
 	page = object_page(sp->obj, src, &left);

@@ -96,6 +96,27 @@ void journal_end(struct journal *j, int uffd)
 	add(j, JOURNAL_END, uffd, 0, -1, false);
 }
 
+void journal_quiet(struct journal *j, int uffd)
+{
+	add(j, JOURNAL_QUIET, uffd, 0, -1, false);
+}
+
+void journal_also(struct journal *j, int uffd, const struct uffd_msg *m)
+{
+	struct record *r = tail(j);
+
+	if (!room(j))
+		return;
+	r->kind = 0;
+	in_order();
+	r->uffd = uffd;
+	r->pid_or_nr = 1;
+	r->msgs[0] = *m;
+	in_order();
+	r->kind = JOURNAL_MESSAGE;
+	keep(j, sizeof(*r) + sizeof(*r->msgs));
+}
+
 static bool has_changes(const struct record *r)
 {
 	for (int i = 0; i < r->pid_or_nr; i++)

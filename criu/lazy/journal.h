@@ -43,6 +43,9 @@ struct journal *journal_new(void);
 /* STOPPED: the task is in a job control stop of its own. */
 void journal_task(struct journal *j, int uffd, pid_t pid, int pidfd, bool stopped);
 void journal_end(struct journal *j, int uffd); /* before it is closed */
+/* What was done about a message: space_quiet(), or that it is also true of UFFD, a child that was told of before it. */
+void journal_quiet(struct journal *j, int uffd);
+void journal_also(struct journal *j, int uffd, const struct uffd_msg *m);
 /*
  * Reads from UFFD. As read(2), in messages: *MSGS points at them until the next call.
  */
@@ -50,7 +53,7 @@ ssize_t journal_read(struct journal *j, int uffd, const struct uffd_msg **msgs);
 
 /* What happened, in order. */
 struct journal_event {
-	enum journal_kind { JOURNAL_TASK = 1, JOURNAL_END, JOURNAL_MESSAGE } kind;
+	enum journal_kind { JOURNAL_TASK = 1, JOURNAL_END, JOURNAL_MESSAGE, JOURNAL_QUIET } kind;
 	int uffd;
 	pid_t pid;    /* TASK */
 	int pidfd;    /* TASK; -1 */

@@ -41,11 +41,12 @@ struct lazyd {
 	int epoll, listener, restore, signals;
 	struct object_list objects;
 	struct object_list prepared; /* of tasks that have not been handed over (yet) */
-	unsigned nr_spaces;   /* with something left to fill, or before restore has finished */
-	uint64_t nr_left;     /* pages, over all spaces */
-	bool finished;	      /* restore handed everything over */
-	bool committed;	      /* and was told so */
-	bool dead_spaces;     /* some are to be freed at the end of the round */
+	unsigned nr_spaces; /* with something left to fill, or before restore has finished */
+	uint64_t nr_left;   /* pages, over all spaces */
+	bool finished;	    /* restore handed everything over */
+	bool committed;	    /* and was told so */
+	bool dead_spaces;   /* some are to be freed at the end of the round */
+	bool unsettled;	    /* of some it is not known yet in which order their mappings changed */
 	struct fault *faults; /* read, not yet answered */
 	size_t nr_faults, faults_cap;
 	struct remote *remote; /* NULL: local images */
@@ -89,6 +90,12 @@ int restore_answer(struct lazyd *d); /* the source has agreed: restore may let t
 /* ---- events.c ---- */
 /* What a message about changed mappings means. -1 logged. */
 int mapping_changed(struct lazyd *d, struct space *sp, const struct uffd_msg *m);
+/* All changes of SP have been told. */
+void settled(struct lazyd *d, struct space *sp);
+/* After each round: looks which spaces are settled by now. -1 logged. */
+int settle_spaces(struct lazyd *d);
+/* Nothing is missing in SP any more: it ends, unless a child of it is unsettled. */
+void end_if_complete(struct lazyd *d, struct space *sp);
 /* Reads all messages of SP: changes of its mappings take effect, faults go to the queue. 1: something was read, 0: nothing, -1 logged */
 int events_read(struct lazyd *d, struct space *sp);
 /* Answers the queued faults, or asks for their pages. */

@@ -53,6 +53,14 @@ static int place_in_space(struct lazyd *d, struct space *sp, uint64_t first, con
 {
 	uint64_t src = first, page, addr, nr, done;
 
+	while (sp->uffd >= 0 && sp->forked_from) { /* where do its pages belong? */
+		int ret = events_read(d, sp);
+
+		if (ret < 0)
+			return -1;
+		if (!ret)
+			sched_yield();
+	}
 	while (sp->uffd >= 0 && next_stretch(sp, &src, end, &page, &addr, &nr)) {
 		enum uffd_result r = uffd_fill(sp->uffd, addr, data ? data + (src - first) : NULL,
 					       nr, &done);
@@ -73,8 +81,7 @@ static int place_in_space(struct lazyd *d, struct space *sp, uint64_t first, con
 				sched_yield(); /* the task has yet to take note that it was read */
 		}
 	}
-	if (sp->uffd >= 0 && !sp->nr_left && d->finished)
-		space_ended(d, sp);
+	end_if_complete(d, sp);
 	return 0;
 }
 

@@ -202,6 +202,10 @@ static int replay(const struct journal_event *e, void *arg)
 		return 0;
 	case JOURNAL_MESSAGE:
 		return sp ? mapping_changed(d, sp, e->msg) : 0;
+	case JOURNAL_QUIET:
+		if (sp)
+			settled(d, sp);
+		return 0;
 	}
 	return -1;
 }

@@ -258,40 +258,214 @@ int space_cut(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void
 	return 0;
 }
 
-int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len)
+static bool lacks(struct space *sp, uint64_t src, uint64_t end)
+{
+	uint64_t left;
+
+	for (; src < end; src += left * PAGE_SIZE) {
+		int64_t page = object_page(sp->obj, src, &left);
+
+		left = min(left, (end - src) / PAGE_SIZE);
+		if (page >= 0 && space_next_left(sp, page, page + left, false) < page + left)
+			return true;
+	}
+	return false;
+}
+
+bool space_lacks(struct space *sp, uint64_t start, uint64_t len)
+{
+	struct region *r;
+
+	for (r = region_at(sp, start); r && r->start < start + len;
+	     r = RB_NEXT(addr_tree, &sp->addrs, r)) {
+		uint64_t from = max(r->start, start), to = min(r->end, start + len);
+
+		if (lacks(sp, r->src + (from - r->start), r->src + (to - r->start)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- what was displaced ---- */
+
+static int split_displaced(struct space *sp, uint64_t at)
+{
+	struct region *r, *rest;
+
+	TAILQ_FOREACH (r, &sp->displaced, link) {
+		if (r->start >= at || r->end <= at)
+			continue;
+		rest = xmalloc(sizeof(*rest));
+		if (!rest)
+			return -1;
+		rest->start = at;
+		rest->end = r->end;
+		rest->src = r->src + (at - r->start);
+		r->end = at;
+		TAILQ_INSERT_AFTER(&sp->displaced, r, rest, link);
+	}
+	return 0;
+}
+
+/*
+ * Takes what was displaced from [START, START + LEN), the last one from each place, to LIST: a message about this range is about that. The rest of
+ * the range is in regions of its own afterwards.
+ */
+static int take_displaced(struct space *sp, uint64_t start, uint64_t len, struct region_list *list)
 {
 	struct region *r, *next;
-	SLIST_HEAD(, region_move) moved = SLIST_HEAD_INITIALIZER(moved);
-	struct region_move {
-		struct region *r;
-		SLIST_ENTRY(region_move) link;
-	} * m;
+
+	if (TAILQ_EMPTY(&sp->displaced))
+		return 0;
+	if (split_displaced(sp, start) || split_displaced(sp, start + len))
+		return -1;
+	for (r = TAILQ_FIRST(&sp->displaced); r; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (r->start < start || r->end > start + len)
+			continue;
+		if (split(sp, r->start) || split(sp, r->end))
+			return -1;
+		TAILQ_REMOVE(&sp->displaced, r, link);
+		TAILQ_INSERT_TAIL(list, r, link);
+	}
+	return 0;
+}
+
+static bool covered(const struct region_list *list, const struct region *r)
+{
+	const struct region *c;
+
+	TAILQ_FOREACH (c, list, link)
+		if (c->start <= r->start && r->start < c->end)
+			return true;
+	return false;
+}
+
+static void free_list(struct region_list *list)
+{
+	struct region *r;
+
+	while ((r = TAILQ_FIRST(list))) {
+		TAILQ_REMOVE(list, r, link);
+		free(r);
+	}
+}
+
+static void forget_list(struct space *sp, struct region_list *list, gone_fn gone, void *arg)
+{
+	struct region *r;
+
+	TAILQ_FOREACH (r, list, link)
+		forget(sp, r->src, r->src + (r->end - r->start), gone, arg);
+	free_list(list);
+}
+
+/* Something is moved to [START, START + LEN). */
+static int displace(struct space *sp, uint64_t start, uint64_t len)
+{
+	struct region *r, *next;
+
+	if (split(sp, start) || split(sp, start + len))
+		return -1;
+	for (r = region_at(sp, start); r && r->start < start + len; r = next) {
+		next = RB_NEXT(addr_tree, &sp->addrs, r);
+		RB_REMOVE(addr_tree, &sp->addrs, r);
+		RB_REMOVE(src_tree, &sp->srcs, r);
+		if (lacks(sp, r->src, r->src + (r->end - r->start)))
+			TAILQ_INSERT_HEAD(&sp->displaced, r, link);
+		else
+			free(r);
+	}
+	return 0;
+}
+
+static void vacated(struct space *sp, uint64_t start, uint64_t len)
+{
+	if (sp->nr_vacated == NR_VACATED) {
+		memmove(sp->vacated, sp->vacated + 1, sizeof(sp->vacated) - sizeof(*sp->vacated));
+		sp->nr_vacated--;
+	}
+	sp->vacated[sp->nr_vacated].start = start;
+	sp->vacated[sp->nr_vacated++].len = len;
+}
+
+/* The second message of a move: everything was said with the first. */
+static bool was_vacated(struct space *sp, uint64_t start, uint64_t len)
+{
+	for (unsigned i = 0; i < sp->nr_vacated; i++) {
+		if (sp->vacated[i].start != start || sp->vacated[i].len != len)
+			continue;
+		sp->vacated[i] = sp->vacated[--sp->nr_vacated];
+		return true;
+	}
+	return false;
+}
+
+int space_unmapped(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg)
+{
+	struct region_list out = TAILQ_HEAD_INITIALIZER(out);
+	struct region *r, *next;
 	int ret = 0;
 
-	if (split(sp, from) || split(sp, from + len))
-		return -1;
+	if (was_vacated(sp, start, len))
+		return 0;
+	if (TAILQ_EMPTY(&sp->displaced))
+		return space_cut(sp, start, len, gone, arg);
+	if (split(sp, start) || split(sp, start + len) || take_displaced(sp, start, len, &out))
+		ret = -1;
+	for (r = region_at(sp, start); !ret && r && r->start < start + len; r = next) {
+		next = RB_NEXT(addr_tree, &sp->addrs, r);
+		if (covered(&out, r))
+			continue;
+		forget(sp, r->src, r->src + (r->end - r->start), gone, arg);
+		drop_region(sp, r);
+	}
+	forget_list(sp, &out, gone, arg);
+	return ret;
+}
+
+int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len)
+{
+	struct region_list moved = TAILQ_HEAD_INITIALIZER(moved),
+			   rest = TAILQ_HEAD_INITIALIZER(rest);
+	struct region *r, *next;
+
+	if (split(sp, from) || split(sp, from + len) || take_displaced(sp, from, len, &moved))
+		goto fail;
 	for (r = region_at(sp, from); r && r->start < from + len; r = next) {
 		next = RB_NEXT(addr_tree, &sp->addrs, r);
-		m = xmalloc(sizeof(*m));
-		if (!m) {
-			ret = -1;
-			break;
-		}
+		if (covered(&moved, r))
+			continue;
 		RB_REMOVE(addr_tree, &sp->addrs, r);
-		m->r = r;
-		SLIST_INSERT_HEAD(&moved, m, link);
+		RB_REMOVE(src_tree, &sp->srcs, r);
+		TAILQ_INSERT_TAIL(&rest, r, link);
 	}
-	/* whatever was at the new place is gone: mremap has unmapped it */
-	if (space_cut(sp, to, len, NULL, NULL))
-		ret = -1;
-	while ((m = SLIST_FIRST(&moved))) {
-		SLIST_REMOVE_HEAD(&moved, link);
-		m->r->end = m->r->end - from + to;
-		m->r->start = m->r->start - from + to;
-		RB_INSERT(addr_tree, &sp->addrs, m->r);
-		free(m);
+	TAILQ_CONCAT(&moved, &rest, link);
+	if (displace(sp, to, len))
+		goto fail;
+	while ((r = TAILQ_FIRST(&moved))) {
+		TAILQ_REMOVE(&moved, r, link);
+		r->end = r->end - from + to;
+		r->start = r->start - from + to;
+		RB_INSERT(addr_tree, &sp->addrs, r);
+		RB_INSERT(src_tree, &sp->srcs, r);
 	}
-	return ret;
+	vacated(sp, from, len);
+	return 0;
+fail:
+	free_list(&moved);
+	return -1;
+}
+
+void space_quiet(struct space *sp, gone_fn gone, void *arg)
+{
+	forget_list(sp, &sp->displaced, gone, arg);
+	sp->nr_vacated = 0;
+}
+
+bool space_unsettled(const struct space *sp)
+{
+	return sp->forked_from || sp->nr_vacated || !TAILQ_EMPTY(&sp->displaced);
 }
 
 /* ---- spaces ---- */
@@ -318,6 +492,7 @@ static struct space *alloc_space(struct object *obj, pid_t pid, int uffd)
 	sp->uffd = uffd;
 	RB_INIT(&sp->addrs);
 	RB_INIT(&sp->srcs);
+	TAILQ_INIT(&sp->displaced);
 	return sp;
 }
 
@@ -341,34 +516,56 @@ static void free_regions(struct space *sp)
 {
 	struct region *r;
 
+	free_list(&sp->displaced);
 	while ((r = RB_ROOT(&sp->addrs)))
 		drop_region(sp, r);
+}
+
+static int copy_regions(struct space *sp, struct space *from)
+{
+	struct region *r, *copy;
+
+	RB_FOREACH (r, addr_tree, &from->addrs)
+		if (add_region(sp, r->start, r->end, r->src))
+			return -1;
+	TAILQ_FOREACH (r, &from->displaced, link) {
+		copy = xmalloc(sizeof(*copy));
+		if (!copy)
+			return -1;
+		*copy = *r;
+		TAILQ_INSERT_TAIL(&sp->displaced, copy, link);
+	}
+	return 0;
 }
 
 struct space *space_fork(struct space *parent, int uffd)
 {
 	struct space *sp = alloc_space(parent->obj, parent->pid, uffd);
-	struct region *r;
 
 	if (!sp)
 		return NULL;
 	memcpy(sp->state, parent->state, state_words(parent->obj) * sizeof(*sp->state));
 	sp->nr_left = parent->nr_left;
 	sp->child = true;
-	RB_FOREACH (r, addr_tree, &parent->addrs)
-		if (add_region(sp, r->start, r->end, r->src)) {
-			free_regions(sp);
-			free(sp->state);
-			free(sp);
-			return NULL;
-		}
+	sp->forked_from = parent;
+	if (copy_regions(sp, parent)) {
+		free_regions(sp);
+		free(sp->state);
+		free(sp);
+		return NULL;
+	}
 	TAILQ_INSERT_AFTER(&parent->obj->spaces, parent, sp, link);
 	return sp;
 }
 
 void space_free(struct space *sp)
 {
+	struct space *other;
+
 	TAILQ_REMOVE(&sp->obj->spaces, sp, link);
+	TAILQ_FOREACH (other, &sp->obj->spaces, link)
+		if (other->forked_from == sp)
+			other->forked_from = NULL;
 	close_safe(&sp->uffd);
 	free_regions(sp);
 	free(sp->state);

@@ -55,11 +55,14 @@ struct region {
 	uint64_t start, end; /* where it is now */
 	uint64_t src;	     /* source address of START */
 	RB_ENTRY(region) by_addr, by_src;
+	TAILQ_ENTRY(region) link; /* of those that were displaced, or are being moved */
 };
+TAILQ_HEAD(region_list, region);
 RB_HEAD(addr_tree, region);
 RB_HEAD(src_tree, region);
 
 #define NR_STREAMS 8
+#define NR_VACATED 16
 
 struct space {
 	struct object *obj;
@@ -69,11 +72,22 @@ struct space {
 	bool child;
 	struct addr_tree addrs;
 	struct src_tree srcs;
-	uint64_t *state;	/* 32 pages a word */
-	uint64_t nr_left;	/* pages not DONE */
-	struct stream {		/* sequential readers: several threads may be */
-		uint64_t next;	/* address after the last answer */
-		unsigned widen; /* pages that it asked for */
+	/*
+	 * The kernel tells of a change after it has let go of the mappings: what several threads change at the same time is told in any order. DISPLACED: something
+	 * was moved to where this is, so this has gone elsewhere, or nowhere, and the message is on its way. VACATED: what was moved away from; its message is
+	 * followed by one that it was unmapped, and by then something else may be there.
+	 */
+	struct region_list displaced;
+	struct {
+		uint64_t start, len;
+	} vacated[NR_VACATED];
+	unsigned nr_vacated;
+	struct space *forked_from; /* whose moves may still turn out to have come before the fork */
+	uint64_t *state;	   /* 32 pages a word */
+	uint64_t nr_left;	   /* pages not DONE */
+	struct stream {		   /* sequential readers: several threads may be */
+		uint64_t next;	   /* address after the last answer */
+		unsigned widen;	   /* pages that it asked for */
 	} streams[NR_STREAMS];
 	unsigned oldest_stream;
 	TAILQ_ENTRY(space) link;
@@ -104,11 +118,19 @@ bool space_source(struct space *sp, uint64_t addr, uint64_t *src, uint64_t *len)
  */
 bool space_place(struct space *sp, uint64_t *src, uint64_t end, uint64_t *addr, uint64_t *len);
 
-/* [START, START + LEN) was unmapped or discarded: its pages count as DONE. GONE (may be NULL) is called for each stretch of source pages that was not DONE. */
+/* [START, START + LEN) was discarded: its pages count as DONE. GONE (may be NULL) is called for each stretch of source pages that was not DONE. */
 typedef void (*gone_fn)(struct space *sp, uint64_t src, uint64_t nr_pages, void *arg);
 int space_cut(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg);
-/* mremap moved [FROM, FROM + LEN) to TO. */
+/* The same for what was unmapped, if it is not what has been displaced from there. */
+int space_unmapped(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg);
+/* mremap moved [FROM, FROM + LEN) to TO. What is displaced from there stays not DONE until its own message comes, or space_quiet(). */
 int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len);
+/* Every change that the kernel has made has been told. */
+void space_quiet(struct space *sp, gone_fn gone, void *arg);
+/* May there be changes that have not been told? */
+bool space_unsettled(const struct space *sp);
+/* Is anything between START and START + LEN not DONE, as far as is known? */
+bool space_lacks(struct space *sp, uint64_t start, uint64_t len);
 
 /* Source address of page number PAGE; *LEFT: pages from it to the end of its run. */
 uint64_t object_src(const struct object *obj, uint64_t page, uint64_t *left);

@@ -72,12 +72,30 @@ void uffd_wake(int uffd, uint64_t start, uint64_t len)
 	ioctl(uffd, UFFDIO_WAKE, &r); /* fails where the range is gone: then nobody waits */
 }
 
+/* A copy from nowhere changes nothing, and how it fails tells. The errno. */
+static int try_copy(int uffd, uint64_t addr)
+{
+	struct uffdio_copy c = { .dst = addr, .src = 0, .len = PAGE_SIZE };
+
+	return ioctl(uffd, UFFDIO_COPY, &c) ? errno : 0;
+}
+
 bool uffd_space_lives(int uffd)
 {
-	/* from nowhere, to where hardly anything is: it fails in any case, and how it fails tells */
-	struct uffdio_copy c = { .dst = 0x10000, .src = 0, .len = PAGE_SIZE };
+	/* to where hardly anything is */
+	return try_copy(uffd, 0x10000) != ESRCH;
+}
 
-	return ioctl(uffd, UFFDIO_COPY, &c) && errno != ESRCH;
+bool uffd_is_changing(int uffd)
+{
+	return try_copy(uffd, 0x10000) == EAGAIN;
+}
+
+bool uffd_is_registered(int uffd, uint64_t addr)
+{
+	int err = try_copy(uffd, addr);
+
+	return err == EFAULT || err == EEXIST;
 }
 
 /* Copies or zeroes; the result in pages, or a negative errno. A part of it may have been done. */

@@ -33,6 +33,10 @@ int uffd_unregister(int uffd, uint64_t start, uint64_t len);
  */
 enum uffd_result uffd_fill(int uffd, uint64_t dst, const void *data, uint64_t nr_pages,
 			   uint64_t *done);
+/* Are there changes of mappings whose messages have not been read, or whose thread has not yet taken note of that? */
+bool uffd_is_changing(int uffd);
+/* Is the page at ADDR in a mapping that is registered with UFFD? False also where that cannot be told just now. */
+bool uffd_is_registered(int uffd, uint64_t addr);
 /* Is there still an address space behind it? */
 bool uffd_space_lives(int uffd);
 /* Lets everybody who waits in the range look again. */

@@ -13,6 +13,7 @@
 #include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -557,6 +558,112 @@ static void moves(void **state)
 	end();
 }
 
+/* ---- several threads at once: the kernel tells of what they do in any order ---- */
+
+#define CHUNK	   8 /* pages */
+#define NR_CHUNKS  (w.nr / CHUNK)
+#define CHUNK_SIZE (CHUNK * PAGE_SIZE)
+#define MOVERS	   4
+
+static size_t wrong_in(const char *at, size_t chunk)
+{
+	size_t bad = 0;
+
+	for (size_t i = 0; i < CHUNK; i++)
+		bad += !right(at + i * PAGE_SIZE, chunk * CHUNK + i);
+	return bad;
+}
+
+/* Where the kernel puts a chunk that grows is where another thread has just unmapped one, or moved it away from. */
+static void *grow_chunks(void *arg)
+{
+	size_t bad = 0;
+
+	for (size_t c = (size_t)arg; c < NR_CHUNKS; c += MOVERS) {
+		char *at = BASE + c * CHUNK_SIZE;
+
+		for (size_t more = 1; more < 4; more++)
+			at = mremap(at, CHUNK_SIZE + (more - 1) * PAGE_SIZE,
+				    CHUNK_SIZE + more * PAGE_SIZE, MREMAP_MAYMOVE);
+		if (c / MOVERS % 3)
+			bad += wrong_in(at, c);
+		munmap(at, CHUNK_SIZE + 3 * PAGE_SIZE);
+	}
+	return (void *)bad;
+}
+
+static void moves_meet(void **state)
+{
+	pthread_t t[MOVERS];
+	size_t all = 0;
+
+	begin(mode_of(state), 40000);
+	run();
+	for (size_t i = 0; i < MOVERS; i++)
+		pthread_create(&t[i], NULL, grow_chunks, (void *)i);
+	for (size_t i = 0; i < MOVERS; i++) {
+		void *bad;
+
+		pthread_join(t[i], &bad);
+		all += (size_t)bad;
+	}
+	assert_int_equal(all, 0);
+	end();
+}
+
+static atomic_size_t chunk_that_moves;
+
+static void *move_chunks(void *arg)
+{
+	for (size_t c = 0; c < NR_CHUNKS; c++) {
+		char *at = BASE + c * CHUNK_SIZE, *to = at + (1ULL << 40);
+
+		chunk_that_moves = c;
+		if (mremap(at, CHUNK_SIZE, CHUNK_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+			break;
+	}
+	chunk_that_moves = SIZE_MAX;
+	return NULL;
+}
+
+/* A child has the chunk either where it was or where it went, and all of it. */
+static int look_at_chunks(void *arg)
+{
+	size_t first = (size_t)arg, bad = 0;
+
+	for (size_t c = first - min(first, 2UL); c < min(first + 3, NR_CHUNKS); c++) {
+		char *at = BASE + c * CHUNK_SIZE;
+		unsigned char there[CHUNK];
+
+		if (mincore(at, CHUNK_SIZE, there))
+			at += 1ULL << 40;
+		bad += wrong_in(at, c);
+	}
+	return bad != 0;
+}
+
+static void fork_meets_move(void **state)
+{
+	size_t nr = 0, bad = 0, c;
+	pid_t *children;
+	pthread_t t;
+
+	begin(mode_of(state), 40000);
+	children = calloc(NR_CHUNKS, sizeof(*children));
+	run();
+	chunk_that_moves = 0;
+	pthread_create(&t, NULL, move_chunks, NULL);
+	while ((c = chunk_that_moves) != SIZE_MAX && nr < 200)
+		children[nr++] = spawn(look_at_chunks, (void *)c);
+	pthread_join(t, NULL);
+	while (nr)
+		bad += exit_status(children[--nr]) != 0;
+	assert_int_equal(bad, 0);
+	munmap(BASE + (1ULL << 40), w.nr * PAGE_SIZE);
+	free(children);
+	end();
+}
+
 static void unmaps(void **state)
 {
 	begin(mode_of(state), 20000);
@@ -936,6 +1043,8 @@ int main(int argc, char **argv)
 		each_mode(discards),
 		each_mode(moves),
 		each_mode(unmaps),
+		each_mode(moves_meet),
+		each_mode(fork_meets_move),
 		{ "worker_dies (local)", worker_dies, NULL, NULL, &modes[LOCAL] },
 		{ "worker_dies (images)", worker_dies, NULL, NULL, &modes[IMAGES] },
 		{ "worker_dies (frozen)", worker_dies, NULL, NULL, &modes[FROZEN] },

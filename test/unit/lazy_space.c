@@ -95,6 +95,7 @@ static void move(struct space *sp, struct model *m, int from, int to, int nr)
 	int moved[NR];
 
 	assert_int_equal(space_move(sp, from * PG, to * PG, nr * PG), 0);
+	space_quiet(sp, NULL, NULL);
 	memcpy(moved, m->src + from, nr * sizeof(int));
 	for (int i = 0; i < nr; i++)
 		m->src[from + i] = -1;
@@ -204,12 +205,59 @@ static void cut_reports(void **state)
 	object_free(obj);
 }
 
+/* Where the source page SRC is now; -1: nowhere */
+static int place_of(struct space *sp, int src)
+{
+	uint64_t at = src * PG, addr, len;
+
+	return space_place(sp, &at, at + PG, &addr, &len) ? (int)(addr / PG) : -1;
+}
+
+/*
+ * One thread moved pages away, or unmapped them, and another moved something to where they were: the second message is read first.
+ */
+static void messages_that_overtake(void **state)
+{
+	struct object *obj = make_object();
+	struct space *sp = space_new(obj, 42, -1);
+
+	/* 30 -> 10 is told before 10 -> 50, and then that 10 and 30 were unmapped by that */
+	assert_int_equal(space_move(sp, 30 * PG, 10 * PG, 4 * PG), 0);
+	assert_true(space_unsettled(sp));
+	assert_int_equal(place_of(sp, 10), -1);
+	assert_int_equal(space_move(sp, 10 * PG, 50 * PG, 4 * PG), 0);
+	assert_int_equal(space_unmapped(sp, 10 * PG, 4 * PG, NULL, NULL), 0);
+	assert_int_equal(space_unmapped(sp, 30 * PG, 4 * PG, NULL, NULL), 0);
+	assert_int_equal(place_of(sp, 10), 50);
+	assert_int_equal(place_of(sp, 33), 13);
+	/* 60 -> 13 is told before the munmap of 12 to 14, in a part of which it is */
+	assert_int_equal(space_move(sp, 60 * PG, 13 * PG, PG), 0);
+	assert_int_equal(space_unmapped(sp, 12 * PG, 2 * PG, NULL, NULL), 0);
+	assert_int_equal(place_of(sp, 60), 13);
+	assert_int_equal(place_of(sp, 32), -1);
+	/* a child has what its parent had, also what has not been told yet */
+	assert_int_equal(space_move(sp, 70 * PG, 80 * PG, PG), 0);
+	sp = space_fork(sp, -1);
+	assert_int_equal(space_move(sp, 80 * PG, 90 * PG, PG), 0);
+	assert_int_equal(place_of(sp, 80), 90);
+	assert_int_equal(place_of(sp, 70), 80);
+	/* who does not come back has gone */
+	assert_int_equal(space_move(sp, 70 * PG, 20 * PG, PG), 0);
+	gone_pages = 0;
+	space_quiet(sp, count_gone, NULL);
+	assert_int_equal(gone_pages, 4 /* from 50 on */ + lazy_page(90) + lazy_page(20));
+	sp->forked_from = NULL;
+	assert_false(space_unsettled(sp));
+	object_free(obj);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states),
 		cmocka_unit_test(cut_reports),
 		cmocka_unit_test(against_model),
+		cmocka_unit_test(messages_that_overtake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
