@@ -4,8 +4,8 @@
  * then they never become one area again, and mremap(2) of both fails. At the source there was one, from the area's first page on. So here a page is touched, and
  * dropped again. It must not be a huge one, which the kernel would clear first. Kernels before 5.14 cannot do it (EINVAL), and go without.
  *
- * Ways that are cheaper, and did not do: UFFDIO_COPY from a page that cannot be read, when the areas are registered, is too late for those that dump found split; a guard
- * (MADV_GUARD_INSTALL) shows in the area's flags for ever.
+ * Ways that cost as much or less, and did not do: with UFFDIO_COPY from a page that cannot be read, when the areas are registered, areas stayed split in every fourth run of
+ * test/zdtm/transition/lazy_split all the same; a guard (MADV_GUARD_INSTALL) shows in the area's flags for ever.
  */
 #include "util/xmalloc.h"
 
