@@ -50,6 +50,8 @@ int inventory_write(struct op *op)
 	e.plugins_entry = &plugins;
 	make_run_id(op->run_id);
 	e.dump_criu_run_id = op->run_id;
+	/* a server that drops the hello is then not taken for one that does not know it */
+	e.has_serves_extended = e.serves_extended = opts.lazy_pages;
 	/* for the next link: tasks that are younger were not in this one */
 	e.has_dump_uptime = opts.track_mem;
 	e.dump_uptime = uptime_us();
@@ -89,10 +91,24 @@ int inventory_link(int dir, struct link_info *link)
 
 	if (image_read_one(dir, IMG_INVENTORY, 0, (ProtobufCMessage **)&e))
 		return -1;
-	*link = (struct link_info){ .uptime_us = e->has_dump_uptime ? e->dump_uptime : 0 };
+	*link = (struct link_info){ .uptime_us = e->has_dump_uptime ? e->dump_uptime : 0,
+				    .serves_extended = e->serves_extended };
 	snprintf(link->run_id, sizeof(link->run_id), "%s", e->dump_criu_run_id ?: "");
 	inventory_entry__free_unpacked(e, NULL);
 	return 0;
+}
+
+/* 0: found */
+static int link_if_any(int dir, struct link_info *link)
+{
+	return faccessat(dir, "inventory.img", R_OK, 0) || inventory_link(dir, link);
+}
+
+bool inventory_serves_extended(int dir)
+{
+	struct link_info link;
+
+	return !link_if_any(dir, &link) && link.serves_extended;
 }
 
 uint64_t inventory_run(int dir)
@@ -100,8 +116,7 @@ uint64_t inventory_run(int dir)
 	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a */
 	struct link_info link;
 
-	if (faccessat(dir, "inventory.img", R_OK, 0) || inventory_link(dir, &link) ||
-	    !link.run_id[0])
+	if (link_if_any(dir, &link) || !link.run_id[0])
 		return 0;
 	for (const char *c = link.run_id; *c; c++)
 		hash = (hash ^ (unsigned char)*c) * 0x100000001b3ULL;

@@ -14,10 +14,13 @@ void inventory_remove(struct op *op);
 struct link_info {
 	char run_id[40];    /* "": none */
 	uint64_t uptime_us; /* when it was made, after boot; 0: not said */
+	bool serves_extended;
 };
 int inventory_link(int dir, struct link_info *link);
 /* A number for the dump that made DIR: the same in every copy of it, and another one in any other dump's. 0: there is none. */
 uint64_t inventory_run(int dir);
+/* Was DIR made by a dump --lazy-pages of ours, whose server speaks the extensions of the protocol? */
+bool inventory_serves_extended(int dir);
 /* A version or a missing property that this program cannot restore: -1 logged. */
 int inventory_check(struct op *op);
 /* dump: the monotonic and boot time clocks as the tasks see them, into timens-0.img. */

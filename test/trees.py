@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Trees of processes that know what their memory must hold (test/precopy/churn.c, writer.c, many.c), and what it takes to migrate
 them: for suites in test/check.d."""
+import json
 import mmap
 import os
 import socket
@@ -66,10 +67,18 @@ class Tree:
         self.f.close()
 
 
+def by_another_criu(img):
+    """The images say no more that their server knows the extensions: as of a CRIU that has none."""
+    path, crit = img + '/inventory.img', os.path.join(os.path.dirname(world.CRIU), 'crit/crit')
+    d = json.loads(subprocess.run([crit, 'decode', '-i', path], capture_output=True, check=True).stdout)
+    d['entries'][0].pop('serves_extended', None)
+    subprocess.run([crit, 'encode', '-o', path], input=json.dumps(d), text=True, check=True)
+
+
 class Proxy:
     """
     Counts what comes back from a server, on any number of connections. PLAIN: who says hello is turned away, as by a server that does not
-    know the extensions. RATE: bytes a second that come through one connection, 0: as they come.
+    know the extensions; or, where it is a number, so many times. RATE: bytes a second that come through one connection, 0: as they come.
     """
 
     def __init__(self, port, plain=False, rate=0):
@@ -86,6 +95,7 @@ class Proxy:
                 return
             if self.plain and struct.unpack('H', a.recv(2, socket.MSG_PEEK)) == (HELLO,):
                 a.close()
+                self.plain = self.plain if self.plain is True else self.plain - 1
                 continue
             try:
                 b = socket.create_connection(('127.0.0.1', self.to))

@@ -116,6 +116,11 @@ int files_free_slot(struct op *op, struct task *t);
 int files_install(struct op *op, struct task *t, int local_sock, int sock_fd);
 /* The last thing before the tasks run: TCP connections (--tcp-established) go on. 0, also where one cannot (logged): it is too late to fail. */
 int files_resume_network(struct op *op);
+/*
+ * The same by lazy-pages, where restore was killed before it was through with it: for the tasks of PIDFDS, the root first, whose pid in the images is
+ * ROOT_ID. What cannot be done is logged. May be done again.
+ */
+void tcp_adopt_orphans(int images, unsigned long root_id, const int *pidfds, size_t nr);
 /* umask of T (through its puppet); root and cwd came with files_install(). */
 int files_restore_fs(struct op *op, struct task *t);
 /* After all tasks are installed: closes criu's copies, removes temporary names (ghost files). Also the undo. */

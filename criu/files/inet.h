@@ -20,5 +20,7 @@ void tcp_free(struct op *op);
 /* Checks that E can be restored as the options want it. */
 int tcp_collect(struct op *op, InetSkEntry *e);
 int tcp_restore(struct op *op, InetSkEntry *e, int fd, const char *what);
+/* Out of repair mode, which takes SO_REUSEADDR with it. PROBE: tell the peer at once that we are here again. -1 with errno */
+int tcp_leave_repair(const InetSkEntry *e, int fd, bool probe);
 
 #endif

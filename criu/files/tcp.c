@@ -437,13 +437,14 @@ int tcp_restore(struct op *op, InetSkEntry *e, int fd, const char *what)
 	return ret ? -1 : 0;
 }
 
-/* Out of repair mode, which takes SO_REUSEADDR with it. PROBE: tell the peer at once that we are here again. */
-static int leave_repair(const struct tcp *t, bool probe)
+int tcp_leave_repair(const InetSkEntry *e, int fd, bool probe)
 {
-	int reuse = t->e->opts->has_reuseaddr && t->e->opts->reuseaddr;
+	int reuse = e->opts->has_reuseaddr && e->opts->reuseaddr;
 
-	return set_int(t->fd, TCP_REPAIR, probe ? 0 : -1) ||
-	       setsockopt(t->fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse));
+	return set_int(fd, TCP_REPAIR, probe ? 0 : -1) ||
+			       setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse))
+		       ? -1
+		       : 0;
 }
 
 int files_resume_network(struct op *op)
@@ -453,10 +454,12 @@ int files_resume_network(struct op *op)
 	if (!is || !is->nr)
 		return 0;
 	lock_all(op, true);
-	for (size_t i = 0; i < is->nr; i++)
-		if (leave_repair(&is->v[i], true)) {
+	fault_kill("unlocked");
+	for (size_t i = 0; i < is->nr; i++) {
+		if (tcp_leave_repair(is->v[i].e, is->v[i].fd, true))
 			pr_perror("Can't let the TCP connection %s go on", inet_name(is->v[i].e));
-		}
+		fault_kill("half-connected");
+	}
 	return 0;
 }
 
@@ -470,7 +473,7 @@ void tcp_free(struct op *op)
 		return;
 	if (dumped && (op->failed || opts.leave_running || opts.leave_stopped)) {
 		for (size_t i = 0; i < is->nr; i++)
-			if (is->v[i].in_repair && leave_repair(&is->v[i], false))
+			if (is->v[i].in_repair && tcp_leave_repair(is->v[i].e, is->v[i].fd, false))
 				pr_perror("Can't let the TCP connection %s go on",
 					  inet_name(is->v[i].e));
 		if (is->locked)

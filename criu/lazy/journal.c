@@ -208,6 +208,7 @@ struct pidfds {
 	int *v;
 	size_t nr, cap;
 	bool but_stopped;
+	pid_t root_id;
 };
 
 static int collect_pidfd(const struct journal_event *e, void *arg)
@@ -218,6 +219,8 @@ static int collect_pidfd(const struct journal_event *e, void *arg)
 		return 0;
 	if (xgrow(&p->v, &p->cap, p->nr, sizeof(*p->v)))
 		return -1;
+	if (!p->nr)
+		p->root_id = e->pid;
 	p->v[p->nr++] = e->pidfd;
 	return 0;
 }
@@ -231,4 +234,14 @@ void journal_signal_tasks(struct journal *j, int signo)
 	while (p.nr--)
 		syscall(SYS_pidfd_send_signal, p.v[p.nr], signo, NULL, 0);
 	free(p.v);
+}
+
+int *journal_pidfds(struct journal *j, size_t *nr, pid_t *root_id)
+{
+	struct pidfds p = { 0 };
+
+	journal_replay(j, collect_pidfd, &p);
+	*nr = p.nr;
+	*root_id = p.root_id;
+	return p.v;
 }

@@ -68,5 +68,7 @@ int journal_replay(struct journal *j, int (*fn)(const struct journal_event *e, v
  * migrated.
  */
 void journal_signal_tasks(struct journal *j, int signo);
+/* The pidfds of them, as restore told of them: the root first. To be freed. *ROOT_ID: its pid in the images. */
+int *journal_pidfds(struct journal *j, size_t *nr, pid_t *root_id);
 
 #endif

@@ -19,6 +19,8 @@
 
 #define CONNECT_MS     10000
 #define HELLO_S	       5
+#define HELLO_TRIES    20  /* with a server that is known to speak the extensions, */
+#define HELLO_PAUSE_MS 100 /* and is out of descriptors, or so */
 #define STALL_S	       30
 #define BACKGROUND_GET 32  /* plain protocol: pages of one GET, */
 #define BACKGROUND_MAX 128 /* and of all that are under way */
@@ -109,13 +111,8 @@ static int attach(struct remote *r)
 		       : 0;
 }
 
-static int plain(struct lazyd *d, struct remote *r)
+static int plain(struct remote *r)
 {
-	/* somebody in between who takes connections for a server that is gone must not pass for a plain one: that would know no commit */
-	if (d->j->extended) {
-		pr_err("%s closed the connection", r->urgent.c.peer);
-		return -1;
-	}
 	pr_warn("%s does not know the extensions: the plain protocol is slower, and does not"
 		" protect the tasks if one side dies half-way",
 		r->urgent.c.peer);
@@ -123,16 +120,41 @@ static int plain(struct lazyd *d, struct remote *r)
 	return server_connect(&r->urgent.c);
 }
 
+/*
+ * A connection that is closed before the answer to the hello means a server that knows no extensions, unless it is known to: then it could not just now, or somebody in
+ * between took the connection for a server that is gone. That must not pass for a plain one, which would know no commit.
+ */
+static int greet(struct lazyd *d, struct remote *r)
+{
+	bool known = d->j->extended || inventory_serves_extended(dirs.images);
+	int ret = 1;
+
+	for (unsigned i = 0; i < HELLO_TRIES && ret == 1; i++) {
+		if (server_connect(&r->urgent.c))
+			return -1;
+		ret = hello(r);
+		if (ret != 1 || !known)
+			return ret;
+		pr_warn("%s closed the connection before it answered", r->urgent.c.peer);
+		if (d->j->extended)
+			break; /* whoever has tasks to care for tries much longer */
+		conn_close(&r->urgent.c);
+		usleep(HELLO_PAUSE_MS * 1000);
+	}
+	pr_err("The server closes the connection, although it is one of ours");
+	return -1;
+}
+
 static int speak(struct lazyd *d, struct remote *r)
 {
 	int ret;
 
-	if (server_connect(&r->urgent.c))
-		return -1;
 	if (opts.ps_socket >= 0) /* a second connection cannot be made */
-		return agreed(r) ? -1 : conn_set_timeout(&r->urgent.c, STALL_S);
-	ret = hello(r);
-	if (ret < 0 || (ret ? plain(d, r) : attach(r)) || agreed(r))
+		return server_connect(&r->urgent.c) || agreed(r)
+			       ? -1
+			       : conn_set_timeout(&r->urgent.c, STALL_S);
+	ret = greet(d, r);
+	if (ret < 0 || (ret ? plain(r) : attach(r)) || agreed(r))
 		return -1;
 	d->j->extended = !ret;
 	return conn_set_timeout(&r->urgent.c, STALL_S);

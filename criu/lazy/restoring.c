@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "files/files.h"
 #include "image/image.h"
 #include "lazy/deadman.h"
 #include "lazy/handover.h"
@@ -267,11 +268,17 @@ static void released(struct lazyd *d)
 
 /*
  * restore was killed between the source's word and the last task that it let go: the kernel has stopped those that it had not (remote/hold.h). To the others
- * SIGCONT means nothing, or close to it.
+ * SIGCONT means nothing, or close to it. Their connections first, as restore does it.
  */
 static void release(struct lazyd *d)
 {
+	cleanup_free int *pidfds = NULL;
+	pid_t root_id;
+	size_t nr;
+
 	pr_warn("restore was killed before it had let its tasks go: they are let go from here");
+	pidfds = journal_pidfds(d->j, &nr, &root_id);
+	tcp_adopt_orphans(dirs.images, root_id, pidfds, nr);
 	journal_signal_tasks(d->j, SIGCONT);
 	released(d);
 }

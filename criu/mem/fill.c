@@ -20,6 +20,7 @@
 #include "mem/eager.h"
 #include "mem/mem.h"
 #include "mem/pagemap.h"
+#include "mem/reverse.h"
 #include "remote/puppet.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -180,7 +181,7 @@ static int drop_parents_pages(struct fill *f, uint64_t start, uint64_t end)
 }
 
 /* Of a lazy stretch: the few pages that are wanted at once, where their bytes are at hand (mem/eager.h). */
-static int fill_eager(struct fill *f, uint64_t start, uint64_t end)
+static int fill_eager(struct fill *f, struct vma *v, uint64_t start, uint64_t end)
 {
 	struct page_extent ext;
 	uint64_t next;
@@ -188,6 +189,7 @@ static int fill_eager(struct fill *f, uint64_t start, uint64_t end)
 
 	for (uint64_t at = start; at < end; at = next) {
 		next = eager_piece(&f->eager, at, end, &eager);
+		v->bare &= !eager;
 		for (uint64_t page = at; eager && page < next; page += PAGE_SIZE) {
 			pagemap_extent(f->t->pages, page, page + PAGE_SIZE, &ext);
 			if (ext.where == PAGES_FILE &&
@@ -218,13 +220,13 @@ static uint64_t left_to_daemon(const struct fill *f, const struct vma *v, uint64
 	return min(r->start + r->nr_pages * PAGE_SIZE, v->e.end) - at;
 }
 
-static int leave(struct fill *f, const struct vma *v, uint64_t start, uint64_t len)
+static int leave(struct fill *f, struct vma *v, uint64_t start, uint64_t len)
 {
 	f->t->nr_lazy += len / PAGE_SIZE;
 	/* the parent's eager pages hide that ours are missing */
 	if (v->inherited && (fill_flush(f) || drop_pages(f, start, len)))
 		return -1;
-	return fill_eager(f, start, start + len);
+	return fill_eager(f, v, start, start + len);
 }
 
 static int fill_stretch(struct fill *f, const struct vma *v, const struct page_extent *ext)
@@ -252,10 +254,12 @@ static int fill_bulk(struct fill *f)
 	return fill_flush(f);
 }
 
-static int fill_vma(struct fill *f, const struct vma *v)
+static int fill_vma(struct fill *f, struct vma *v)
 {
 	size_t run = f->t->pages ? pagemap_find(f->t->pages, v->e.start) : 0;
+	uint64_t nr_lazy = f->t->nr_lazy;
 
+	v->bare = true;
 	for (uint64_t at = v->e.start, len; at < v->e.end; at += len) {
 		struct page_extent ext;
 
@@ -278,6 +282,7 @@ static int fill_vma(struct fill *f, const struct vma *v)
 			       f->t->vpid, at);
 			return -1;
 		}
+		v->bare &= ext.where != PAGES_FILE;
 		if (ext.where == PAGES_FILE) {
 			f->op->stats.pages_restored += ext.nr_pages;
 			if (fill_stretch(f, v, &ext))
@@ -286,6 +291,7 @@ static int fill_vma(struct fill *f, const struct vma *v)
 			return -1;
 		}
 	}
+	v->bare &= f->t->nr_lazy != nr_lazy;
 	return 0;
 }
 
@@ -326,7 +332,7 @@ int fill_pages(struct op *op, struct task *t)
 		if (vma_private(&t->vmas[i]) && !vma_special(&t->vmas[i]))
 			ret = fill_vma(f, &t->vmas[i]);
 	if (!ret)
-		ret = fill_bulk(f);
+		ret = fill_bulk(f) || make_reverse_maps(op, t) ? -1 : 0;
 	bulk_free(&f->bulk);
 	free(f->eager.pages);
 	while (f->nr_maps--)

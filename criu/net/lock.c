@@ -188,3 +188,10 @@ int network_unlock(const struct connection *c, size_t nr, int id)
 {
 	return apply(c, nr, id, false);
 }
+
+void network_unlock_any(const struct connection *c, size_t nr, int id)
+{
+	iptables(c, nr, AF_INET, false);
+	iptables(c, nr, AF_INET6, false);
+	nftables(c, nr, id, false);
+}

@@ -25,5 +25,7 @@ struct connection network_plain(const struct connection *c);
 int network_lock(const struct connection *c, size_t nr, int id);
 /* The same rules go; rules that are not there are none of our business. */
 int network_unlock(const struct connection *c, size_t nr, int id);
+/* ... by whoever does not know in which of the ways they were made. */
+void network_unlock_any(const struct connection *c, size_t nr, int id);
 
 #endif

@@ -6,9 +6,11 @@
 #ifndef CRIU_REMOTE_ARENA_H
 #define CRIU_REMOTE_ARENA_H
 
-#include <pthread.h>
+#include <linux/futex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "remote/program.h"
 #include "util/xmalloc.h"
@@ -17,7 +19,26 @@
 _Static_assert((PROG_MAX_CALLS + 1) * sizeof(struct rcall) <= SLOT_CALLS_SIZE,
 	       "stub.S knows the layout");
 
+/*
+ * What becomes of the tasks when criu dies, even by SIGKILL? The kernel then walks the robust list of the dead (get_robust_list(2)) and marks each futex in
+ * it, before it lets the traced tasks go. Each arena has two such futexes in its stub's page, one for each fate, and criu has a list for each: which of the
+ * two lists is registered decides for all arenas at once. The stubs see the mark and act on it.
+ */
+enum fate {
+	FATE_GO_ON, /* each task as it was found, by a signal frame: puppet.c, arch/ARCH/heal.c */
+	FATE_END,   /* they run elsewhere by now */
+	NR_FATES,
+};
+struct fate_mark { /* stub.S knows the layout */
+	struct robust_list link;
+	uint32_t futex, pad;
+};
+_Static_assert(sizeof(struct fate_mark) == STUB_MARK_SIZE &&
+		       offsetof(struct fate_mark, futex) == STUB_MARK_FUTEX,
+	       "stub.S knows the layout");
+
 struct arena {
+	TAILQ_ENTRY(arena) link;
 	int fd;	       /* restore: the memfd; dump: -1 */
 	uint64_t base; /* address in the tasks */
 	char *local;   /* our mapping */
@@ -25,11 +46,7 @@ struct arena {
 	unsigned nr_slots;
 	unsigned users;	     /* puppets */
 	uint64_t syscall_ip; /* dump: a syscall instruction of the task's own */
-	/*
-	 * In the stub's page: a robust mutex (pthread_mutexattr_setrobust(3)) that criu holds. When criu dies the kernel marks it, before the
-	 * tasks are let go by its death: their stubs see it and put the tasks back as they were found.
-	 */
-	pthread_mutex_t *alive;
+	bool watched;	     /* its marks are in the lists */
 	int trap_ignored; /* dump: the task ignores SIGTRAP, which the stub's trap undoes: put back at the end */
 };
 
@@ -38,6 +55,11 @@ struct arena *arena_create(uint64_t base, unsigned nr_slots);
 /* Wraps the shared memory at LOCAL: copies the stub into it. Takes LOCAL over. */
 struct arena *arena_wrap(int fd, void *local, uint64_t base, unsigned nr_slots);
 void arena_free(struct arena *a);
+/*
+ * From this instant on the tasks of all arenas end when criu does, instead of going on. One system call: a criu that is killed has done it for all of them or
+ * for none. Holds until the last arena is freed. By the thread that made the arenas, which is also the tasks' tracer.
+ */
+void arenas_end_with_us(void);
 
 static inline struct rcall *arena_calls(const struct arena *a, unsigned slot)
 {

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "proc/proc.h"
+#include "remote/arena.h"
 #include "remote/puppet.h"
 #include "remote/trace.h"
 #include "util/io.h"
@@ -462,16 +463,25 @@ void thaw_tree(struct op *op, bool stop)
 	}
 }
 
+/* The option is for those whose stub does not come to its end: a task in a job control stop. So these are the first. */
 void tasks_belong_elsewhere(struct op *op)
 {
 	struct task *t;
 
-	for_each_live_task (t, op)
-		for_each_thread (th, t)
-			if (ptrace(PTRACE_SETOPTIONS, th->tid, 0,
-				   seize_options() | PTRACE_O_EXITKILL))
-				pr_warn("Task %d would go on here if criu was killed now: %s",
-					th->tid, strerror(errno));
+	fault_kill("committing");
+	arenas_end_with_us();
+	fault_kill("committed");
+	for (int stopped = 1; stopped >= 0; stopped--)
+		for_each_live_task (t, op) {
+			if (stopped != (t->state == TASK_STOPPED))
+				continue;
+			for_each_thread (th, t)
+				if (ptrace(PTRACE_SETOPTIONS, th->tid, 0,
+					   seize_options() | PTRACE_O_EXITKILL))
+					pr_debug("Can't bind task %d to criu: %s", th->tid,
+						 strerror(errno));
+			fault_kill("half-committed");
+		}
 }
 
 /* Waits until the tracer has been told of every thread's end: the leader's comes when the others have been waited for. */
@@ -495,6 +505,8 @@ int kill_tree(struct op *op)
 	struct task *t;
 	int ret = 0;
 
+	/* should criu be killed on the way, none of the others goes on */
+	arenas_end_with_us();
 	TAILQ_FOREACH_REVERSE(t, &op->tasks, task_list, link)
 	{
 		struct puppet *parent = t->parent ? leader(t->parent)->puppet : NULL;
@@ -507,6 +519,7 @@ int kill_tree(struct op *op)
 			}
 			wait_threads(t);
 		}
+		fault_kill("half-ended");
 		if (parent)
 			puppet_call(parent, __NR_wait4, t->vpid, 0, WNOHANG | __WALL, 0);
 	}

@@ -18,8 +18,8 @@ int freeze_tree(struct op *op, pid_t pid);
 /* Lets all threads go on. Tasks that were in a job control stop stay in it. STOP: leave every task stopped (SIGSTOP). */
 void thaw_tree(struct op *op, bool stop);
 /*
- * From now on the tasks run on another host: whatever becomes of criu, they end with it (PTRACE_O_EXITKILL) instead of going on here. By the
- * thread that traces them.
+ * From now on the tasks run on another host: whatever becomes of criu, they end with it instead of going on here, all of them
+ * from the same instant on (arenas_end_with_us()). All are puppets. By the thread that traces them.
  */
 void tasks_belong_elsewhere(struct op *op);
 /* Ends all tasks (SIGKILL) and waits until they are gone. */

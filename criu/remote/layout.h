@@ -3,7 +3,9 @@
 #ifndef CRIU_REMOTE_LAYOUT_H
 #define CRIU_REMOTE_LAYOUT_H
 
-#define STUB_ALIVE_OFFSET 2048 /* in the stub's page */
+#define STUB_MARKS_OFFSET 2048 /* in the stub's page: NR_FATES times struct fate_mark */
+#define STUB_MARK_SIZE	  16
+#define STUB_MARK_FUTEX	  8
 #define SLOT_CALLS_SIZE \
 	0x21000 /* of a scratch area: PROG_MAX_CALLS + 1 calls of 128 bytes, whole pages */
 #define PROG_DATA_SIZE 0x40000

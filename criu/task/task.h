@@ -40,6 +40,7 @@ struct thread {
 struct vma {
 	VmaEntry e; /* start, end, pgoff, shmid, prot, flags, status, fd (-1), madv, fdflags */
 	uint32_t file_id;  /* files.img id of a mapped file, 0: none */
+	bool bare;	   /* restore: has pages, but all are left to the lazy-pages daemon */
 	bool inherited;	   /* restore: came with the fork, copy-on-write with the parent */
 	bool uffd_foreign; /* dump: registered with a userfaultfd of the task's own */
 	bool registered,

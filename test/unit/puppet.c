@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "op.h"
+#include "remote/arena.h"
 #include "remote/fdpass.h"
 #include "remote/freeze.h"
 #include "remote/puppet.h"
@@ -192,6 +193,63 @@ static void tracer_dies(void **state)
 	close(fd);
 }
 
+/* A process to be found in a job control stop, or not. */
+static void patient(int fd)
+{
+	write_full(fd, "r", 1);
+	for (;;)
+		pause();
+}
+
+static void trace_and_die(const pid_t *pids, int nr, bool elsewhere)
+{
+	for (int i = 0; i < nr; i++) {
+		struct op op = { .name = "test" };
+
+		TAILQ_INIT(&op.tasks);
+		if (freeze_tree(&op, pids[i]) || !puppet_infect(pids[i], pids[i], 1))
+			_exit(1);
+	}
+	if (elsewhere)
+		arenas_end_with_us();
+	kill(getpid(), SIGKILL);
+}
+
+/* The tracer dies, twice: first its puppets go on, then, when it has said so, all of them end, the stopped one when it is continued. */
+static void puppets_end(void **state)
+{
+	enum { NR = 4 };
+	pid_t pids[NR], tracer;
+	int fd[NR], status;
+	char byte;
+
+	for (int i = 0; i < NR; i++) {
+		pids[i] = start_child(patient, &fd[i]);
+		assert_int_equal(read_full(fd[i], &byte, 1), 1);
+	}
+	kill(pids[0], SIGSTOP);
+	assert_int_equal(waitpid(pids[0], &status, WUNTRACED), pids[0]);
+	for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
+		tracer = fork();
+		if (!tracer)
+			trace_and_die(pids, NR, elsewhere);
+		assert_int_equal(waitpid(tracer, &status, 0), tracer);
+		assert_true(WIFSIGNALED(status));
+		if (!elsewhere) {
+			usleep(50000);
+			for (int i = 0; i < NR; i++)
+				assert_int_equal(waitpid(pids[i], &status, WNOHANG), 0);
+		}
+	}
+	kill(pids[0], SIGCONT);
+	for (int i = 0; i < NR; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGKILL);
+		close(fd[i]);
+	}
+}
+
 static void *idle(void *arg)
 {
 	for (;;)
@@ -257,6 +315,7 @@ int main(void)
 		cmocka_unit_test(infect_and_cure),
 		cmocka_unit_test(whole_tree),
 		cmocka_unit_test(tracer_dies),
+		cmocka_unit_test(puppets_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,11 +61,15 @@ stub_begin:
 	add	$(1 << CALL_SIZE_SHIFT), %rbx
 	jmp	.Lnext
 .Ldone:
-	testl	$FUTEX_OWNER_DIED, stub_alive(%rip)
+.macro	look
+	testl	$FUTEX_OWNER_DIED, STUB_MARK_FUTEX + stub_marks(%rip)
 	jnz	.Lheal
+	testl	$FUTEX_OWNER_DIED, STUB_MARK_SIZE + STUB_MARK_FUTEX + stub_marks(%rip)
+	jnz	.Lend
+.endm
+	look
 	int3
-	testl	$FUTEX_OWNER_DIED, stub_alive(%rip)
-	jnz	.Lheal
+	look
 	mov	%rbp, %rbx
 	jmp	.Lnext
 
@@ -76,9 +80,25 @@ stub_begin:
 	syscall
 	ud2
 
-	/* the lock word of a robust mutex that criu holds: the kernel marks it when criu dies (remote/arena.h) */
-	.org	stub_begin + STUB_ALIVE_OFFSET
-stub_alive:
+	/*
+	 * criu is gone, and the tasks run elsewhere: no more instruction of theirs here. SIGKILL, as PTRACE_O_EXITKILL would send; the first process of a
+	 * pid namespace is immune to its own, and a filter of system calls may forbid the one or the other.
+	 */
+.Lend:
+	mov	$39, %eax		/* getpid */
+	syscall
+	mov	%eax, %edi
+	mov	$9, %esi
+	mov	$62, %eax		/* kill */
+	syscall
+	mov	$137, %edi
+	mov	$231, %eax		/* exit_group */
+	syscall
+	ud2
+
+	/* futexes that criu owns: the kernel marks one of them when criu dies (remote/arena.h) */
+	.org	stub_begin + STUB_MARKS_OFFSET
+stub_marks:
 	.zero	64
 stub_end:
 	.section .note.GNU-stack, "", @progbits

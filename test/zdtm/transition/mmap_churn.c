@@ -26,19 +26,6 @@ static void verify(int s)
 	}
 }
 
-/*
- * An area that was split while its pages came lazily may stay split (its parts got reverse maps of their own), and those with a userfaultfd are moved one at a time
- * by the kernel.
- */
-static void move(char *from, unsigned nr, char *to)
-{
-	if (mremap(from, nr * PAGE, nr * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to)
-		return;
-	CHECK(nr > 1, "mremap");
-	move(from, nr / 2, to);
-	move(from + nr / 2 * PAGE, nr - nr / 2, to + nr / 2 * PAGE);
-}
-
 int main(int argc, char **argv)
 {
 	uint64_t seed = 11, n = 0;
@@ -62,8 +49,9 @@ int main(int argc, char **argv)
 			break;
 		case 1:
 			to = map_anon(PAGES * PAGE, false);
-			move(slots[s].mem, PAGES, to);
-			slots[s].mem = to;
+			slots[s].mem = mremap(slots[s].mem, PAGES * PAGE, PAGES * PAGE,
+					      MREMAP_MAYMOVE | MREMAP_FIXED, to);
+			CHECK(slots[s].mem == to, "mremap");
 			verify(s);
 			break;
 		case 2:
