@@ -81,8 +81,9 @@ static int move(struct lazyd *d, struct space *sp, const struct uffd_msg *m)
 	if (space_move(sp, m->arg.remap.from, m->arg.remap.to, m->arg.remap.len))
 		return -1;
 	d->unsettled = true;
-	/* who waits at the old address shall see what is there now */
+	/* who waits at the old address shall see what is there now; a fault at the new one may have been told of before the move, and taken for one of what was there */
 	uffd_wake(sp->uffd, m->arg.remap.from, m->arg.remap.len);
+	uffd_wake(sp->uffd, m->arg.remap.to, m->arg.remap.len);
 	return 0;
 }
 
