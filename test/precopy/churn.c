@@ -4,7 +4,7 @@
  *
  *	churn STATE_FILE SEED PAUSE_US MAX_PROCESSES [MAX_PAGES [NR_THREADS]]
  *
- * MAX_PAGES: of one region (96). NR_THREADS of each process write to pages of their own, which nothing else moves, all the time: also while the
+ * MAX_PAGES: of one region (96). NR_THREADS of each process write to pages of their own, which nothing else moves, all the time, and move others about: also while the
  * main thread forks or remaps. STATE_FILE is mapped by all of them (struct state): what is in it survives outside of any checkpoint, so that a process that was
  * put back to an older state is found out. When WANT changes, every process verifies all that it has, says so in
  * its slot, and goes on. Tests: 35-precopy, 38-storm.
@@ -183,10 +183,87 @@ static void hot_adopt(unsigned page)
 	hot_write(page, first + 1);
 }
 
+/* ---- memory that each thread moves about, beside what the others and the main thread do ---- */
+
+#define ROAM_PAGES 16
+
+struct roamer {
+	char *base;
+	unsigned nr, mine;
+};
+
+static uint64_t roam_word(const struct roamer *r, unsigned page, unsigned i)
+{
+	return word(1000 + r->mine * ROAM_PAGES + page, i);
+}
+
+static void roam_fill(struct roamer *r, unsigned from)
+{
+	for (unsigned page = from; page < r->nr; page++)
+		for (unsigned i = 0; i < PAGE / 8; i++)
+			((uint64_t *)(r->base + page * PAGE))[i] = roam_word(r, page, i);
+}
+
+static void roam_verify(const struct roamer *r)
+{
+	for (unsigned page = 0; page < r->nr; page++)
+		for (unsigned i = 0; i < PAGE / 8; i++) {
+			uint64_t *p = (uint64_t *)(r->base + page * PAGE) + i;
+
+			if (*p == roam_word(r, page, i))
+				continue;
+			bad("memory that a thread moved", p, *p, roam_word(r, page, i));
+			return;
+		}
+}
+
+static char *roam_map(unsigned nr)
+{
+	return mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void roam(struct roamer *r, uint64_t *seed)
+{
+	unsigned nr = rnd_of(seed, ROAM_PAGES) + 1, old = r->nr;
+	char *to;
+
+	switch (r->base ? rnd_of(seed, 5) : 0) {
+	case 0: /* a new one, perhaps where another thread had its own until now */
+		if (r->base)
+			munmap(r->base, r->nr * PAGE);
+		r->base = roam_map(nr);
+		r->nr = nr;
+		roam_fill(r, 0);
+		break;
+	case 1:
+	case 2: /* the kernel chooses the place */
+		to = mremap(r->base, r->nr * PAGE, nr * PAGE, MREMAP_MAYMOVE);
+		if (to == MAP_FAILED)
+			break;
+		r->base = to;
+		r->nr = nr;
+		if (nr > old)
+			roam_fill(r, old);
+		break;
+	case 3:
+		to = roam_map(r->nr);
+		if (mremap(r->base, r->nr * PAGE, r->nr * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   to) == to)
+			r->base = to;
+		else
+			munmap(to, r->nr * PAGE);
+		break;
+	case 4:
+		roam_verify(r);
+		break;
+	}
+}
+
 static void *hot_thread(void *arg)
 {
 	unsigned mine = (uintptr_t)arg;
 	uint64_t seed = rng + mine;
+	struct roamer roamer = { .mine = mine };
 
 	for (;;) {
 		unsigned page = rnd_of(&seed, HOT_PAGES / nr_threads) * nr_threads + mine;
@@ -199,8 +276,11 @@ static void *hot_thread(void *arg)
 
 			for (page = mine; page < HOT_PAGES; page += nr_threads)
 				hot_verify(page);
+			if (roamer.base)
+				roam_verify(&roamer);
 			hot.done[mine] = want;
 		}
+		roam(&roamer, &seed);
 		usleep(rnd_of(&seed, 2 * pause_us + 20));
 	}
 	return NULL;
@@ -324,7 +404,8 @@ static void op_replace(void)
 		return;
 	munmap(r->base, r->nr * PAGE);
 	r->prot = PROT_READ | PROT_WRITE;
-	mmap(r->base, r->nr * PAGE, r->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	/* where it was, if no thread has taken the place meanwhile */
+	r->base = mmap(r->base, r->nr * PAGE, r->prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(r->version, 0, sizeof(r->version));
 	if (rnd(2))
 		fill(r, rnd(r->nr));
@@ -371,6 +452,13 @@ static char *reserve(const struct region *r)
 	return mmap(NULL, r->nr * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+/* The hole at AT, where R has just been. False: a thread has taken it. */
+static bool claim(const struct region *r, char *at)
+{
+	return mmap(at, r->nr * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+		    -1, 0) == at;
+}
+
 static void op_move(void)
 {
 	struct region *r = pick(0);
@@ -393,8 +481,11 @@ static void op_swap(void)
 	at_a = a->base;
 	at_b = b->base;
 	move(a, reserve(a));
+	if (!claim(a, at_a))
+		return;
 	move(b, at_a);
-	move(a, at_b);
+	if (claim(b, at_b))
+		move(a, at_b);
 }
 
 /* The end of a region becomes one of its own, elsewhere. */
