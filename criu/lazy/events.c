@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "lazy/lazyd.h"
@@ -155,6 +156,16 @@ void end_if_complete(struct lazyd *d, struct space *sp)
 		if (child->forked_from == sp)
 			return; /* it has not been told everything */
 	space_ended(d, sp);
+}
+
+int settle_space(struct lazyd *d, struct space *sp)
+{
+	while (sp->uffd >= 0 && (sp->forked_from || !TAILQ_EMPTY(&sp->displaced))) {
+		if (events_read(d, sp) < 0 || settle_spaces(d))
+			return -1;
+		sched_yield();
+	}
+	return 0;
 }
 
 int settle_spaces(struct lazyd *d)

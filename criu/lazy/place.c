@@ -53,14 +53,8 @@ static int place_in_space(struct lazyd *d, struct space *sp, uint64_t first, con
 {
 	uint64_t src = first, page, addr, nr, done;
 
-	while (sp->uffd >= 0 && sp->forked_from) { /* where do its pages belong? */
-		int ret = events_read(d, sp);
-
-		if (ret < 0)
-			return -1;
-		if (!ret)
-			sched_yield();
-	}
+	if (settle_space(d, sp))
+		return -1;
 	while (sp->uffd >= 0 && next_stretch(sp, &src, end, &page, &addr, &nr)) {
 		enum uffd_result r = uffd_fill(sp->uffd, addr, data ? data + (src - first) : NULL,
 					       nr, &done);
