@@ -119,7 +119,7 @@ int mapping_changed(struct lazyd *d, struct space *sp, const struct uffd_msg *m)
 		pr_debug("task %d: 0x%" PRIx64 "-0x%" PRIx64 " %s", sp->pid, start, start + len,
 			 m->event == UFFD_EVENT_UNMAP ? "unmapped" : "discarded");
 		ret = m->event == UFFD_EVENT_UNMAP ? space_unmapped(sp, start, len, gone, d)
-						   : space_cut(sp, start, len, gone, d);
+						   : space_discard(sp, start, len, gone, d);
 		uffd_wake(sp->uffd, start, len);
 		return ret;
 	}
@@ -306,9 +306,8 @@ static int answer(struct lazyd *d, struct fault *f)
 		return zero_fault(d, f);
 	stats_fault(d, sp->obj, page);
 	switch (space_state(sp, page)) {
-	case PAGE_DONE:
-		uffd_wake(sp->uffd, f->addr, PAGE_SIZE);
-		return 0;
+	case PAGE_DONE: /* it has come meanwhile, or it was discarded before: zeros go only where nothing is */
+		return zero_fault(d, f);
 	case PAGE_ASKED:
 		d->st.known_faults++;
 		return 0;

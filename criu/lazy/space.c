@@ -148,6 +148,7 @@ static int add_region(struct space *sp, uint64_t start, uint64_t end, uint64_t s
 	r->start = start;
 	r->end = end;
 	r->src = src;
+	r->epoch = 0;
 	RB_INSERT(addr_tree, &sp->addrs, r);
 	RB_INSERT(src_tree, &sp->srcs, r);
 	return 0;
@@ -213,8 +214,10 @@ static int split(struct space *sp, uint64_t at)
 		return 0;
 	end = r->end;
 	r->end = at; /* the trees are sorted by starts: shortening keeps them so */
-	if (!add_region(sp, at, end, r->src + (at - r->start)))
+	if (!add_region(sp, at, end, r->src + (at - r->start))) {
+		region_at(sp, at)->epoch = r->epoch;
 		return 0;
+	}
 	r->end = end;
 	return -1;
 }
@@ -244,16 +247,15 @@ static void forget(struct space *sp, uint64_t src, uint64_t end, gone_fn gone, v
 	}
 }
 
-int space_cut(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg)
+int space_discard(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg)
 {
-	struct region *r, *next;
+	struct region *r;
 
-	if (split(sp, start) || split(sp, start + len))
-		return -1;
-	for (r = region_at(sp, start); r && r->start < start + len; r = next) {
-		next = RB_NEXT(addr_tree, &sp->addrs, r);
-		forget(sp, r->src, r->src + (r->end - r->start), gone, arg);
-		drop_region(sp, r);
+	for (r = region_at(sp, start); r && r->start < start + len;
+	     r = RB_NEXT(addr_tree, &sp->addrs, r)) {
+		uint64_t from = max(r->start, start), to = min(r->end, start + len);
+
+		forget(sp, r->src + (from - r->start), r->src + (to - r->start), gone, arg);
 	}
 	return 0;
 }
@@ -301,44 +303,47 @@ static int split_displaced(struct space *sp, uint64_t at)
 		rest->start = at;
 		rest->end = r->end;
 		rest->src = r->src + (at - r->start);
+		rest->epoch = r->epoch;
 		r->end = at;
 		TAILQ_INSERT_AFTER(&sp->displaced, r, rest, link);
 	}
 	return 0;
 }
 
+static bool overlaps(const struct region_list *list, const struct region *r)
+{
+	const struct region *c;
+
+	TAILQ_FOREACH (c, list, link)
+		if (c->start < r->end && r->start < c->end)
+			return true;
+	return false;
+}
+
 /*
- * Takes what was displaced from [START, START + LEN), the last one from each place, to LIST: a message about this range is about that. The rest of
- * the range is in regions of its own afterwards.
+ * Takes what was displaced from [START, START + LEN) to LIST: a message about this range is about that. Of two that were displaced from one place the
+ * first, which has had more time to be told of.
  */
 static int take_displaced(struct space *sp, uint64_t start, uint64_t len, struct region_list *list)
 {
 	struct region *r, *next;
 
-	if (TAILQ_EMPTY(&sp->displaced))
-		return 0;
 	if (split_displaced(sp, start) || split_displaced(sp, start + len))
 		return -1;
 	for (r = TAILQ_FIRST(&sp->displaced); r; r = next) {
 		next = TAILQ_NEXT(r, link);
-		if (r->start < start || r->end > start + len)
+		if (r->start < start || r->end > start + len || overlaps(list, r))
 			continue;
-		if (split(sp, r->start) || split(sp, r->end))
-			return -1;
 		TAILQ_REMOVE(&sp->displaced, r, link);
 		TAILQ_INSERT_TAIL(list, r, link);
 	}
 	return 0;
 }
 
-static bool covered(const struct region_list *list, const struct region *r)
+/* Is a message about this range, in which OLD were displaced, not about R, which is there now? */
+static bool stays(const struct space *sp, const struct region_list *old, const struct region *r)
 {
-	const struct region *c;
-
-	TAILQ_FOREACH (c, list, link)
-		if (c->start <= r->start && r->start < c->end)
-			return true;
-	return false;
+	return !TAILQ_EMPTY(old) && r->epoch == sp->epoch;
 }
 
 static void free_list(struct region_list *list)
@@ -360,6 +365,14 @@ static void forget_list(struct space *sp, struct region_list *list, gone_fn gone
 	free_list(list);
 }
 
+/* It had lazy pages when it was restored, so the kernel tells of it. The rest of a fresh space is there only to be simple. */
+static bool is_an_area(struct space *sp, const struct region *r)
+{
+	uint64_t left, len = r->end - r->start;
+
+	return object_page(sp->obj, r->src, &left) >= 0 || left < len / PAGE_SIZE;
+}
+
 /* Something is moved to [START, START + LEN). */
 static int displace(struct space *sp, uint64_t start, uint64_t len)
 {
@@ -371,8 +384,8 @@ static int displace(struct space *sp, uint64_t start, uint64_t len)
 		next = RB_NEXT(addr_tree, &sp->addrs, r);
 		RB_REMOVE(addr_tree, &sp->addrs, r);
 		RB_REMOVE(src_tree, &sp->srcs, r);
-		if (lacks(sp, r->src, r->src + (r->end - r->start)))
-			TAILQ_INSERT_HEAD(&sp->displaced, r, link);
+		if (is_an_area(sp, r))
+			TAILQ_INSERT_TAIL(&sp->displaced, r, link);
 		else
 			free(r);
 	}
@@ -409,13 +422,11 @@ int space_unmapped(struct space *sp, uint64_t start, uint64_t len, gone_fn gone,
 
 	if (was_vacated(sp, start, len))
 		return 0;
-	if (TAILQ_EMPTY(&sp->displaced))
-		return space_cut(sp, start, len, gone, arg);
 	if (split(sp, start) || split(sp, start + len) || take_displaced(sp, start, len, &out))
 		ret = -1;
 	for (r = region_at(sp, start); !ret && r && r->start < start + len; r = next) {
 		next = RB_NEXT(addr_tree, &sp->addrs, r);
-		if (covered(&out, r))
+		if (stays(sp, &out, r))
 			continue;
 		forget(sp, r->src, r->src + (r->end - r->start), gone, arg);
 		drop_region(sp, r);
@@ -434,7 +445,7 @@ int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len)
 		goto fail;
 	for (r = region_at(sp, from); r && r->start < from + len; r = next) {
 		next = RB_NEXT(addr_tree, &sp->addrs, r);
-		if (covered(&moved, r))
+		if (stays(sp, &moved, r))
 			continue;
 		RB_REMOVE(addr_tree, &sp->addrs, r);
 		RB_REMOVE(src_tree, &sp->srcs, r);
@@ -447,6 +458,7 @@ int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len)
 		TAILQ_REMOVE(&moved, r, link);
 		r->end = r->end - from + to;
 		r->start = r->start - from + to;
+		r->epoch = sp->epoch;
 		RB_INSERT(addr_tree, &sp->addrs, r);
 		RB_INSERT(src_tree, &sp->srcs, r);
 	}
@@ -461,6 +473,7 @@ void space_quiet(struct space *sp, gone_fn gone, void *arg)
 {
 	forget_list(sp, &sp->displaced, gone, arg);
 	sp->nr_vacated = 0;
+	sp->epoch++;
 }
 
 bool space_unsettled(const struct space *sp)
@@ -493,6 +506,7 @@ static struct space *alloc_space(struct object *obj, pid_t pid, int uffd)
 	RB_INIT(&sp->addrs);
 	RB_INIT(&sp->srcs);
 	TAILQ_INIT(&sp->displaced);
+	sp->epoch = 1;
 	return sp;
 }
 
@@ -525,9 +539,12 @@ static int copy_regions(struct space *sp, struct space *from)
 {
 	struct region *r, *copy;
 
-	RB_FOREACH (r, addr_tree, &from->addrs)
+	sp->epoch = from->epoch;
+	RB_FOREACH (r, addr_tree, &from->addrs) {
 		if (add_region(sp, r->start, r->end, r->src))
 			return -1;
+		region_at(sp, r->start)->epoch = r->epoch;
+	}
 	TAILQ_FOREACH (r, &from->displaced, link) {
 		copy = xmalloc(sizeof(*copy));
 		if (!copy)

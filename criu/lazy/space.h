@@ -56,6 +56,7 @@ struct region {
 	uint64_t src;	     /* source address of START */
 	RB_ENTRY(region) by_addr, by_src;
 	TAILQ_ENTRY(region) link; /* of those that were displaced, or are being moved */
+	unsigned epoch;		  /* of the space, when it was moved here; 0: it never was */
 };
 TAILQ_HEAD(region_list, region);
 RB_HEAD(addr_tree, region);
@@ -82,6 +83,7 @@ struct space {
 		uint64_t start, len;
 	} vacated[NR_VACATED];
 	unsigned nr_vacated;
+	unsigned epoch;		   /* changes with space_quiet() */
 	struct space *forked_from; /* whose moves may still turn out to have come before the fork */
 	uint64_t *state;	   /* 32 pages a word */
 	uint64_t nr_left;	   /* pages not DONE */
@@ -120,8 +122,8 @@ bool space_place(struct space *sp, uint64_t *src, uint64_t end, uint64_t *addr, 
 
 /* [START, START + LEN) was discarded: its pages count as DONE. GONE (may be NULL) is called for each stretch of source pages that was not DONE. */
 typedef void (*gone_fn)(struct space *sp, uint64_t src, uint64_t nr_pages, void *arg);
-int space_cut(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg);
-/* The same for what was unmapped, if it is not what has been displaced from there. */
+int space_discard(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg);
+/* It was unmapped: nothing belongs there any more. Or it is the message about what has been displaced from there. */
 int space_unmapped(struct space *sp, uint64_t start, uint64_t len, gone_fn gone, void *arg);
 /* mremap moved [FROM, FROM + LEN) to TO. What is displaced from there stays not DONE until its own message comes, or space_quiet(). */
 int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len);
