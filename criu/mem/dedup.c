@@ -34,7 +34,8 @@ static int punch_link(const struct pagemap *pm, int fd, uint64_t start, uint64_t
 		uint64_t from = max(start, r->start),
 			 to = min(end, r->start + r->nr_pages * PAGE_SIZE);
 
-		if ((r->flags & PE_PRESENT) && punch(fd, r->off + (from - r->start), to - from))
+		if ((r->flags & PE_PRESENT) &&
+		    punch(fd, r->off_pages * PAGE_SIZE + (from - r->start), to - from))
 			return -1;
 	}
 	return 0;
