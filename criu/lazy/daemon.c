@@ -201,7 +201,8 @@ static int lazyd_start(struct lazyd *d)
 		return -1;
 	}
 	d->j->epoll = d->epoll;
-	return 0;
+	/* before a server is asked: that another client comes and goes would end a migration that is under way */
+	return lazy_alone(dirs.work);
 }
 
 static int lazyd_listen(struct lazyd *d)

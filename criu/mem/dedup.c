@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "mem/pagemap.h"
@@ -170,5 +171,8 @@ int dedup_all(int dir)
 
 int cmd_dedup(void)
 {
+	if (faccessat(dirs.images, "parent", F_OK, 0) && errno == ENOENT)
+		pr_warn("The images directory has no \"parent\", or one that leads nowhere: "
+			"nothing in it replaces anything, nothing was done");
 	return dedup_chain(dirs.images) ? 1 : 0;
 }
