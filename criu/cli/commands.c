@@ -45,12 +45,17 @@ static int restore(void)
 static int lazy_pages(void)
 {
 	InventoryEntry *e;
+	struct image *img;
 
 	if (opts.resume) /* a message to one that has read it */
 		return cmd_lazy_pages();
 	if (image_read_one(dirs.images, IMG_INVENTORY, 0, (ProtobufCMessage **)&e))
 		return 1;
 	inventory_entry__free_unpacked(e, NULL);
+	img = image_open(dirs.images, IMG_PSTREE, 0, true);
+	if (!img)
+		return 1;
+	image_close(img);
 	return cmd_lazy_pages();
 }
 
