@@ -22,6 +22,13 @@ static int restore(void)
 {
 	int ret;
 
+	if (getpid() == 1 && opts.restore_detach && !cli.exec_cmd) {
+		pr_err("--restore-detached: criu is the first process of its pid namespace here, "
+		       "and "
+		       "when that ends the kernel kills all others in it. Leave the option away: "
+		       "criu then waits for the root task");
+		return 1;
+	}
 	if (opts.cpu_cap & CPU_CAP_IMAGE && cpuinfo_check())
 		return 1;
 	ret = cmd_restore(NULL);
@@ -38,10 +45,17 @@ static int restore(void)
 static int lazy_pages(void)
 {
 	InventoryEntry *e;
+	struct image *img;
 
+	if (opts.resume) /* a message to one that has read it */
+		return cmd_lazy_pages();
 	if (image_read_one(dirs.images, IMG_INVENTORY, 0, (ProtobufCMessage **)&e))
 		return 1;
 	inventory_entry__free_unpacked(e, NULL);
+	img = image_open(dirs.images, IMG_PSTREE, 0, true);
+	if (!img)
+		return 1;
+	image_close(img);
 	return cmd_lazy_pages();
 }
 

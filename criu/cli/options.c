@@ -211,7 +211,7 @@ const struct opt_def opt_table[] = {
 	STR("log-file", 'o', log_file, C_ALL, "FILE", "write the log there instead of to stderr"),
 	CALL("verbosity", 'v', verbosity, C_ALL, "[N]", parse_verbosity, "-vN sets it, each -v adds one: 0 silent, 1 errors, 2 warnings (default), 3 info, 4 debug"),
 	FLAG("log-pid", 0, log_pid, C_ALL, "write the pid in each line of the log"),
-	FLAG("display-stats", 0, display_stats, C_STORY | C_LAZY | C_SERVER, "print the statistics at the end"),
+	FLAG("display-stats", 0, display_stats, C_STORY | C_LAZY, "print the statistics at the end"),
 	STR("pidfile", 0, pidfile, C_RESTORE | C_LAZY | C_SERVER | C_SERVICE, "FILE", "write the pid there: of the root task (restore), of the daemon (others)"),
 	STR("action-script", 0, action_script, C_STORY, "FILE", "run it at the stages of the story; $CRTOOLS_SCRIPT_ACTION says which"),
 	ROW("config", 0, OPT_STR, &cli.config, C_ALL, "FILE", "read options from this file too"),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "files/files.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 
@@ -382,6 +383,52 @@ static int check_needs(const struct command *c)
 	return 0;
 }
 
+static bool is_of_connection(const struct opt_def *d)
+{
+	static const char *const names[] = { "address", "port",	   "ps-socket",
+					     "tls",	"tls-psk", "tls-no-cn-verify" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (d->name && !strcmp(d->name, names[i]))
+			return true;
+	return false;
+}
+
+/* Who names a server, but not what it is for, gets images on this host instead: that shall not come as a surprise. */
+static void warn_without_connection(const struct command *c)
+{
+	bool may_serve = c->bit & C_DUMP;
+
+	if (!(c->bit & (C_DUMP | C_PRE_DUMP | C_LAZY)) || opts.page_server || opts.resume ||
+	    (may_serve && opts.lazy_pages))
+		return;
+	for (const struct opt_def *d = opt_table; !row_is_last(d); d++)
+		if (is_of_connection(d) && seen[d - opt_table].on && seen[d - opt_table].by_hand)
+			pr_warn("--%s has no effect on %s without --page-server%s", d->name,
+				c->name, may_serve ? " or --lazy-pages" : "");
+}
+
+static int check_inherited(const struct command *c)
+{
+	for (size_t i = 0; c->bit & C_RESTORE && i < opts.inherit_fd.nr; i++) {
+		const char *arg = opts.inherit_fd.v[i];
+		int fd;
+
+		if (!inherit_fd_parse(arg, &fd)) {
+			pr_err("--inherit-fd: %s is not of the form fd[N]:RESOURCE (such as "
+			       "fd[3]:pipe:[12345])",
+			       arg);
+			return -1;
+		}
+		if (fcntl(fd, F_GETFD) < 0) {
+			pr_err("--inherit-fd: %s: criu was not given an open descriptor %d", arg,
+			       fd);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 int opts_check(const struct command *c)
 {
 	if (check_rows(c))
@@ -394,7 +441,10 @@ int opts_check(const struct command *c)
 	/* -d is --restore-detached for restore and --daemon for the servers */
 	if (c->bit & (C_LAZY | C_SERVER | C_SERVICE))
 		opts.daemon_mode |= opts.restore_detach;
-	return check_needs(c);
+	if (check_needs(c) || check_inherited(c))
+		return -1;
+	warn_without_connection(c);
+	return 0;
 }
 
 static int find_command(char **words, int nr)

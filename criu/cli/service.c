@@ -117,7 +117,11 @@ int cmd_swrk(void)
 	long fd = strtol(arg, &end, 10);
 
 	if (!*arg || *end || opts.nr_args > 1 || fd < 0 || fcntl(fd, F_GETFD) < 0) {
-		pr_err("swrk: %s is no open descriptor (criu swrk FD)", *arg ? arg : "nothing");
+		if (opts.nr_args != 1)
+			pr_err("swrk: which descriptor? (criu swrk FD: a socket that was "
+			       "inherited)");
+		else
+			pr_err("swrk: %s is no open descriptor (criu swrk FD)", arg);
 		return 1;
 	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -25,7 +25,8 @@ static int parse(int argc, char **argv, struct files *f)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "i:o:", options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":i:o:", options, NULL)) != -1) {
 		if (c == 'i')
 			f->in = optarg;
 		else if (c == 'o')
@@ -34,8 +35,12 @@ static int parse(int argc, char **argv, struct files *f)
 			f->how.pretty = true;
 		else if (c == 'n')
 			f->how.no_payload = true;
-		else
+		else {
+			pr_err("crit %s: %s %s; crit %s --help lists all", argv[0],
+			       c == ':' ? "an argument is missing behind" : "unknown option",
+			       argv[optind - 1], argv[0]);
 			return -1;
+		}
 	}
 	if (optind < argc && !f->in)
 		f->in = argv[optind++];

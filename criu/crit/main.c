@@ -26,7 +26,7 @@ static const struct {
 
 static int help(size_t i)
 {
-	printf("usage: crit %s %s\n\n%s. See crit(1).\n", commands[i].name, commands[i].args,
+	printf("usage: crit %s %s\n\n%s\n\nSee crit(1).\n", commands[i].name, commands[i].args,
 	       commands[i].what);
 	return 0;
 }

@@ -25,18 +25,29 @@ static bool resource_name(const struct file *f, char *buf, size_t len)
 	return true;
 }
 
+const char *inherit_fd_parse(const char *arg, int *fd)
+{
+	int at = 0;
+
+	if (sscanf(arg, "fd[%d]:%n", fd, &at) != 1 || !at || !arg[at] || *fd < 0)
+		return NULL;
+	return arg + at;
+}
+
 /* The number N of --inherit-fd for F, or -1. */
 static int inherited(const struct file *f)
 {
 	char name[4096 + 16];
-	int n, at;
+	const char *resource;
+	int n;
 
 	if (!opts.inherit_fd.nr || !resource_name(f, name, sizeof(name)))
 		return -1;
-	for (size_t i = 0; i < opts.inherit_fd.nr; i++)
-		if (sscanf(opts.inherit_fd.v[i], "fd[%d]:%n", &n, &at) == 1 &&
-		    !strcmp(opts.inherit_fd.v[i] + at, name))
+	for (size_t i = 0; i < opts.inherit_fd.nr; i++) {
+		resource = inherit_fd_parse(opts.inherit_fd.v[i], &n);
+		if (resource && !strcmp(resource, name))
 			return n;
+	}
 	return -1;
 }
 

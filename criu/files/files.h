@@ -126,6 +126,9 @@ int files_restore_fs(struct op *op, struct task *t);
 /* After all tasks are installed: closes criu's copies, removes temporary names (ghost files). Also the undo. */
 void files_cleanup(struct op *op);
 
+/* "fd[N]:RESOURCE", an argument of --inherit-fd: the resource, and *FD = N. NULL: it is not of this form. */
+const char *inherit_fd_parse(const char *arg, int *fd);
+
 /* ---- helpers for kinds ---- */
 const char *fdinfo_field(const char *fdinfo, const char *key); /* value after "key:\t", or NULL */
 FownEntry *fown_dump(const struct fd_probe *p); /* F_GETOWN_EX, F_GETSIG, F_GETOWNER_UIDS */

@@ -135,7 +135,14 @@ static struct image *open_named(int dirfd, enum image_type type, char *name, boo
 	if (img->fd < 0) {
 		int err = errno;
 
-		if (err != ENOENT || must_exist)
+		if (err == ENOENT && must_exist && type == IMG_INVENTORY)
+			pr_err("There is no inventory.img: the images directory holds no "
+			       "checkpoint, or one whose dump did not get to its end (is -D "
+			       "right?)");
+		else if (err == ENOENT && must_exist && type == IMG_PSTREE)
+			pr_err("There is no pstree.img: the images directory holds only memory, of "
+			       "a pre-dump or a spill, and no tasks. Those are in the last dump's");
+		else if (err != ENOENT || must_exist)
 			pr_perror("Can't open image %s", img->name);
 		image_close(img);
 		errno = err;

@@ -63,7 +63,7 @@ void space_ended(struct lazyd *d, struct space *sp)
 static void unwant_object(struct lazyd *d, struct object *obj)
 {
 	for (size_t i = 0; i < obj->nr_runs; i++)
-		remote_unwant(d, obj, obj->runs[i].start, obj->runs[i].nr_pages);
+		remote_unwant(d, obj, lazy_run_start(&obj->runs[i]), lazy_run_pages(&obj->runs[i]));
 }
 
 static void free_dead_spaces(struct lazyd *d)
@@ -202,7 +202,8 @@ static int lazyd_start(struct lazyd *d)
 		return -1;
 	}
 	d->j->epoll = d->epoll;
-	return 0;
+	/* before a server is asked: that another client comes and goes would end a migration that is under way */
+	return lazy_alone(dirs.work);
 }
 
 static int lazyd_listen(struct lazyd *d)

@@ -22,7 +22,7 @@ static void socket_address(struct sockaddr_un *sa, int dirfd)
 	snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/" LAZY_SOCKET, dirfd);
 }
 
-static int try_connect(int dirfd)
+int lazy_try_connect(int dirfd)
 {
 	cleanup_close int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un sa;
@@ -37,7 +37,7 @@ static int try_connect(int dirfd)
 
 int lazy_connect(struct op *op)
 {
-	int sock = try_connect(op->work);
+	int sock = lazy_try_connect(op->work);
 
 	if (sock < 0)
 		pr_err("Can't connect to " LAZY_SOCKET " in the work directory: %s. Start \"criu "
@@ -117,19 +117,26 @@ void lazy_released(int sock)
 	send_full(sock, &word, sizeof(word));
 }
 
+int lazy_alone(int dirfd)
+{
+	cleanup_close int other = lazy_try_connect(dirfd);
+
+	if (other < 0)
+		return 0;
+	pr_err("Another lazy-pages serves this work directory already: end it, or give another -W "
+	       "to both lazy-pages and restore");
+	return -1;
+}
+
 int lazy_listen(int dirfd)
 {
 	cleanup_close int sock = -1;
-	int other = try_connect(dirfd);
 	struct sockaddr_un sa;
 	mode_t mask;
 	int ret;
 
-	if (other >= 0) {
-		close(other);
-		pr_err("Another lazy-pages serves this work directory already");
+	if (lazy_alone(dirfd))
 		return -1;
-	}
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	unlinkat(dirfd, LAZY_SOCKET, 0);
 	socket_address(&sa, dirfd);

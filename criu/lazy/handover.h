@@ -27,6 +27,8 @@ struct task;
 /* ---- restore ---- */
 /* Connects to the socket in op->work. The descriptor, or -1 logged (with how to start lazy-pages). */
 int lazy_connect(struct op *op);
+/* The same, with errno and nothing logged. */
+int lazy_try_connect(int dirfd);
 /*
  * VPID: in the image, the number of pagemap-VPID.img. PID: as restore sees it. The daemon gets its own copy of UFFD, and a pidfd, so that it can stop the
  * task when its pages cannot be had, and let it go where restore cannot. STOPPED: it is not to be let go. -1 logged.
@@ -46,6 +48,8 @@ bool lazy_is_ours(void);
 void lazy_released(int sock);
 
 /* ---- lazy-pages ---- */
+/* Does nobody else serve the work directory DIRFD? 0; -1 logged. */
+int lazy_alone(int dirfd);
 /* Makes the socket in the work directory DIRFD, listening. A stale one is replaced, a live one is an error. -1 logged. */
 int lazy_listen(int dirfd);
 

@@ -7,7 +7,10 @@
 static int fetch(struct object *obj, uint64_t src, uint64_t nr, char *buf)
 {
 	struct page_source source = { .dst_id = obj->dst_id, .pm = obj->pm, .mem = -1 };
+	uint64_t left;
 
+	if (object_here(obj, object_page(obj, src, &left), &left))
+		source.pm = obj->pm->parent;
 	return source_read(&source, src, nr, buf);
 }
 

@@ -79,7 +79,8 @@ static int list_space(struct report *r, struct space *sp, int pagemap)
 {
 	for (size_t i = 0; i < sp->obj->nr_runs; i++) {
 		const struct lazy_run *run = &sp->obj->runs[i];
-		uint64_t src = run->start, end = src + run->nr_pages * PAGE_SIZE, addr, len;
+		uint64_t src = lazy_run_start(run), addr, len,
+			 end = src + lazy_run_pages(run) * PAGE_SIZE;
 
 		for (; !run->here && src < end && space_place(sp, &src, end, &addr, &len);
 		     src += len)

@@ -288,7 +288,7 @@ static int wants_send(struct wants *w)
  */
 static int want_run(struct wants *w, struct object *obj, const struct lazy_run *run)
 {
-	uint64_t end = run->first + run->nr_pages, nr;
+	uint64_t end = run[1].first, nr;
 
 	for (uint64_t page = run->first; page < end; page += nr) {
 		page = object_next_left(obj, page, end - page, false, &nr);
@@ -299,7 +299,7 @@ static int want_run(struct wants *w, struct object *obj, const struct lazy_run *
 			return -1;
 		w->m[w->nr++] = (struct ps_msg){ .cmd = PS_WANT,
 						 .nr_pages = nr,
-						 .vaddr = run->start +
+						 .vaddr = lazy_run_start(run) +
 							  (page - run->first) * PAGE_SIZE,
 						 .dst_id = obj->dst_id };
 	}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lazy/serve.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -344,6 +346,20 @@ void lazy_server_unlisten(void)
 	close_safe(&the_listener);
 }
 
+/* Pagemaps are opened as they are asked for, so they may still come. */
+static void warn_of_nothing(void)
+{
+	int fd = openat(dirs.images, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	while (d && (de = readdir(d)))
+		if (!strncmp(de->d_name, "pagemap-", 8))
+			return;
+	pr_warn("There is no pagemap-*.img in the images directory: nothing to serve (is -D "
+		"right?)");
+}
+
 int serve_images(void)
 {
 	struct conn given = CONN_INIT;
@@ -355,6 +371,7 @@ int serve_images(void)
 		return -1;
 	if (opts.ps_socket >= 0 && conn_from_fd(&given, opts.ps_socket))
 		return -1;
+	warn_of_nothing();
 	if (server_daemonize() || server_init(&sv, true))
 		return -1;
 	ret = SERVE_STAGE("ready", server_ready()) ? -1 : serve(&sv, the_listener, &given);

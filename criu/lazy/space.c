@@ -36,10 +36,48 @@ static bool run_is_lazy(const struct page_run *r)
 	return r->flags & (PE_LAZY | PE_PARENT);
 }
 
+uint64_t lazy_run_start(const struct lazy_run *r)
+{
+	return r->start_page * PAGE_SIZE;
+}
+
+uint64_t lazy_run_pages(const struct lazy_run *r)
+{
+	return r[1].first - r->first;
+}
+
+static uint64_t lazy_run_end(const struct lazy_run *r)
+{
+	return lazy_run_start(r) + lazy_run_pages(r) * PAGE_SIZE;
+}
+
+static int take_runs(struct object *obj)
+{
+	const struct pagemap *pm = obj->pm;
+	size_t nr = 0;
+
+	for (size_t i = 0; i < pm->nr; i++)
+		nr += run_is_lazy(&pm->runs[i]);
+	obj->runs = xcalloc(nr + 1, sizeof(*obj->runs));
+	if (!obj->runs)
+		return -1;
+	for (size_t i = 0; i < pm->nr; i++) {
+		const struct page_run *r = &pm->runs[i];
+
+		if (!run_is_lazy(r))
+			continue;
+		obj->runs[obj->nr_runs++] = (struct lazy_run){ .start_page = r->start / PAGE_SIZE,
+							       .first = obj->nr_pages,
+							       .here = !!(r->flags & PE_PARENT) };
+		obj->nr_pages += r->nr_pages;
+	}
+	obj->runs[nr].first = obj->nr_pages;
+	return 0;
+}
+
 struct object *object_new(uint64_t id, struct pagemap *pm)
 {
 	struct object *obj = xzalloc(sizeof(*obj));
-	size_t cap = 0;
 
 	if (!obj) {
 		pagemap_close(pm);
@@ -49,20 +87,13 @@ struct object *object_new(uint64_t id, struct pagemap *pm)
 	obj->dst_id = ps_id(PS_TYPE_TASK, id);
 	obj->pm = pm;
 	TAILQ_INIT(&obj->spaces);
-	for (size_t i = 0; i < pm->nr; i++) {
-		if (!run_is_lazy(&pm->runs[i]))
-			continue;
-		if (xgrow(&obj->runs, &cap, obj->nr_runs, sizeof(*obj->runs))) {
-			object_free(obj);
-			return NULL;
-		}
-		obj->runs[obj->nr_runs++] = (struct lazy_run){ .start = pm->runs[i].start,
-							       .nr_pages = pm->runs[i].nr_pages,
-							       .first = obj->nr_pages,
-							       .here = pm->runs[i].flags &
-								       PE_PARENT };
-		obj->nr_pages += pm->runs[i].nr_pages;
+	if (take_runs(obj)) {
+		object_free(obj);
+		return NULL;
 	}
+	pagemap_keep(
+		pm,
+		PE_LAZY | PE_PRESENT); /* with very many runs they are the most of what we need */
 	return obj;
 }
 
@@ -83,12 +114,13 @@ void object_free(struct object *obj)
 int64_t object_page(const struct object *obj, uint64_t src, uint64_t *left)
 {
 	size_t lo = 0, hi = obj->nr_runs;
+	const struct lazy_run *r;
+	uint64_t skip;
 
 	while (lo < hi) { /* the first run that ends after SRC */
 		size_t mid = lo + (hi - lo) / 2;
-		const struct lazy_run *r = &obj->runs[mid];
 
-		if (r->start + r->nr_pages * PAGE_SIZE > src)
+		if (lazy_run_end(&obj->runs[mid]) > src)
 			hi = mid;
 		else
 			lo = mid + 1;
@@ -97,12 +129,14 @@ int64_t object_page(const struct object *obj, uint64_t src, uint64_t *left)
 		*left = UINT64_MAX / PAGE_SIZE;
 		return -1;
 	}
-	if (obj->runs[lo].start > src) {
-		*left = (obj->runs[lo].start - src) / PAGE_SIZE;
+	r = &obj->runs[lo];
+	if (lazy_run_start(r) > src) {
+		*left = (lazy_run_start(r) - src) / PAGE_SIZE;
 		return -1;
 	}
-	*left = obj->runs[lo].nr_pages - (src - obj->runs[lo].start) / PAGE_SIZE;
-	return obj->runs[lo].first + (src - obj->runs[lo].start) / PAGE_SIZE;
+	skip = (src - lazy_run_start(r)) / PAGE_SIZE;
+	*left = lazy_run_pages(r) - skip;
+	return r->first + skip;
 }
 
 /* The run of page number PAGE: binary search over the runs' first pages. */
@@ -125,15 +159,15 @@ uint64_t object_src(const struct object *obj, uint64_t page, uint64_t *left)
 {
 	const struct lazy_run *r = run_of(obj, page);
 
-	*left = r->first + r->nr_pages - page;
-	return r->start + (page - r->first) * PAGE_SIZE;
+	*left = r[1].first - page;
+	return lazy_run_start(r) + (page - r->first) * PAGE_SIZE;
 }
 
 bool object_here(const struct object *obj, uint64_t page, uint64_t *left)
 {
 	const struct lazy_run *r = run_of(obj, page);
 
-	*left = r->first + r->nr_pages - page;
+	*left = r[1].first - page;
 	return r->here;
 }
 

@@ -24,16 +24,17 @@
 struct pagemap;
 struct space;
 
+/* There are hundreds of thousands, too. How long it is says the next one's first page; behind the last is one without pages. */
 struct lazy_run {
-	uint64_t start, nr_pages; /* source address in bytes */
+	uint64_t here : 1;	  /* in a parent's images, which are at hand: no server is asked */
+	uint64_t start_page : 63; /* source address, in pages */
 	uint64_t first;		  /* number of its first page */
-	bool here;		  /* in a parent's images, which are at hand: no server is asked */
 };
 
 struct object {
-	uint64_t id;	 /* of the image: the task's pid there */
-	uint64_t dst_id; /* on the wire */
-	struct pagemap *pm;
+	uint64_t id;	    /* of the image: the task's pid there */
+	uint64_t dst_id;    /* on the wire */
+	struct pagemap *pm; /* only its runs whose bytes are in the image, and its parents */
 	struct lazy_run *runs;
 	size_t nr_runs;
 	uint64_t nr_pages;	 /* lazy ones */
@@ -103,6 +104,9 @@ struct space {
  */
 struct object *object_new(uint64_t id, struct pagemap *pm);
 void object_free(struct object *obj); /* its spaces too; uffds are closed */
+/* The source address of a run in bytes, and how many pages it has. */
+uint64_t lazy_run_start(const struct lazy_run *r);
+uint64_t lazy_run_pages(const struct lazy_run *r);
 /* The number of the page at source address SRC and *LEFT, the pages from it to its run's end; -1: not a lazy page, *LEFT: pages up to the next run. */
 int64_t object_page(const struct object *obj, uint64_t src, uint64_t *left);
 

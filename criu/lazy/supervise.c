@@ -214,13 +214,15 @@ static int take_resume(struct supervisor *s)
 
 int supervise_resume(void)
 {
-	struct op op = { .work = dirs.work };
-	cleanup_close int sock = lazy_connect(&op);
+	cleanup_close int sock = lazy_try_connect(dirs.work);
 	struct resume r = { .magic = LAZY_RESUME, .port = opts.address ? opts.port : 0 };
 	char byte;
 
-	if (sock < 0)
+	if (sock < 0) {
+		pr_err("--resume: no lazy-pages is at work in this work directory (-W or -D): %s",
+		       strerror(errno));
 		return 1;
+	}
 	if (opts.address)
 		snprintf(r.address, sizeof(r.address), "%s", opts.address);
 	if (!write_full(sock, &r, sizeof(r)) && read_full(sock, &byte, 1) == 1)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "mem/pagemap.h"
@@ -34,7 +35,8 @@ static int punch_link(const struct pagemap *pm, int fd, uint64_t start, uint64_t
 		uint64_t from = max(start, r->start),
 			 to = min(end, r->start + r->nr_pages * PAGE_SIZE);
 
-		if ((r->flags & PE_PRESENT) && punch(fd, r->off + (from - r->start), to - from))
+		if ((r->flags & PE_PRESENT) &&
+		    punch(fd, r->off_pages * PAGE_SIZE + (from - r->start), to - from))
 			return -1;
 	}
 	return 0;
@@ -169,5 +171,8 @@ int dedup_all(int dir)
 
 int cmd_dedup(void)
 {
+	if (faccessat(dirs.images, "parent", F_OK, 0) && errno == ENOENT)
+		pr_warn("The images directory has no \"parent\", or one that leads nowhere: "
+			"nothing in it replaces anything, nothing was done");
 	return dedup_chain(dirs.images) ? 1 : 0;
 }

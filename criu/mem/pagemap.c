@@ -95,15 +95,22 @@ int pagemap_finish(struct pagemap_writer *w)
 static struct pagemap *open_chain(int dirfd, enum image_type type, unsigned long id,
 				  unsigned depth);
 
+static uint32_t entry_flags(const PagemapEntry *e)
+{
+	if (e->has_flags)
+		return e->flags;
+	/* images from before there were flags */
+	return e->has_in_parent && e->in_parent ? PE_PARENT : PE_PRESENT;
+}
+
 /* Takes one entry into R, without its offset. What is wrong with it, or NULL. */
 static const char *parse_run(const PagemapEntry *e, uint64_t prev_end, struct page_run *r)
 {
 	r->start = e->vaddr;
 	r->nr_pages = e->has_nr_pages ? e->nr_pages : e->compat_nr_pages;
-	if (e->has_flags)
-		r->flags = e->flags;
-	else /* images from before there were flags */
-		r->flags = e->has_in_parent && e->in_parent ? PE_PARENT : PE_PRESENT;
+	if (entry_flags(e) & ~(PE_PARENT | PE_LAZY | PE_PRESENT))
+		return "it has unknown flags";
+	r->flags = entry_flags(e);
 
 	if (r->start % PAGE_SIZE)
 		return "its address is not a page's";
@@ -113,8 +120,6 @@ static const char *parse_run(const PagemapEntry *e, uint64_t prev_end, struct pa
 		return "it goes beyond the end of the address space";
 	if (r->start < prev_end)
 		return "it overlaps the run before it, or the runs are not sorted";
-	if (r->flags & ~(PE_PARENT | PE_LAZY | PE_PRESENT))
-		return "it has unknown flags";
 	if ((r->flags & PE_PARENT) && (r->flags & PE_PRESENT))
 		return "it is both in the parent and in the pages file";
 	return NULL;
@@ -198,12 +203,13 @@ static int read_runs(struct pagemap *pm, struct image *img, uint64_t *present)
 		wrong = parse_run(&e, prev_end, r);
 		if (wrong) {
 			pr_err("%s: run %zu (0x%" PRIx64 ", %" PRIu64 " pages, flags 0x%x): %s",
-			       image_name(img), pm->nr, r->start, r->nr_pages, r->flags, wrong);
+			       image_name(img), pm->nr, r->start, r->nr_pages, entry_flags(&e),
+			       wrong);
 			return -1;
 		}
 		prev_end = run_end(r);
 		if (r->flags & PE_PRESENT) {
-			r->off = *present * PAGE_SIZE;
+			r->off_pages = *present;
 			*present += r->nr_pages;
 		}
 		pm->in_parents |= r->flags & PE_PARENT;
@@ -357,6 +363,20 @@ struct pagemap *pagemap_open(int dirfd, enum image_type type, unsigned long id)
 	return open_chain(dirfd, type, id, 0);
 }
 
+void pagemap_keep(struct pagemap *pm, uint32_t flags)
+{
+	struct page_run *smaller;
+	size_t nr = 0;
+
+	for (size_t i = 0; i < pm->nr; i++)
+		if ((pm->runs[i].flags & flags) == flags)
+			pm->runs[nr++] = pm->runs[i];
+	pm->nr = nr;
+	smaller = realloc(pm->runs, max(nr, (size_t)1) * sizeof(*pm->runs));
+	if (smaller)
+		pm->runs = smaller;
+}
+
 void pagemap_close(struct pagemap *pm)
 {
 	while (pm) {
@@ -404,7 +424,7 @@ void pagemap_extent(const struct pagemap *pm, uint64_t addr, uint64_t end, struc
 	if (r->flags & PE_PRESENT) {
 		ext->where = PAGES_FILE;
 		ext->fd = pm->pages_fd;
-		ext->off = r->off + (addr - r->start);
+		ext->off = r->off_pages * PAGE_SIZE + (addr - r->start);
 	} else if ((r->flags & PE_PARENT) && !pm->parent) {
 		ext->where = PAGES_REMOTE;
 		ext->parent = true;

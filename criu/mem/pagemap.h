@@ -19,11 +19,12 @@
 /* flags of a run (pagemap_entry.flags, and the high half of the wire's cmd) */
 enum { PE_PARENT = 1, PE_LAZY = 2, PE_PRESENT = 4 };
 
+/* Of a busy task there are hundreds of thousands, so it is kept small. */
 struct page_run {
 	uint64_t start; /* bytes, page aligned */
 	uint64_t nr_pages;
-	uint32_t flags; /* PE_* as in the image */
-	uint64_t off;	/* PRESENT: byte offset in the pages file */
+	uint64_t flags : 12;	 /* PE_* as in the image */
+	uint64_t off_pages : 52; /* PRESENT: offset in the pages file */
 };
 
 /* ---- writing ---- */
@@ -44,7 +45,8 @@ int pagemap_finish(struct pagemap_writer *w); /* closes both; -1 logged */
 
 /* ---- reading: everything of one object, parents resolved ---- */
 struct pagemap {
-	struct page_run *runs; /* sorted by start, no overlaps; flags and off as in this image */
+	struct page_run
+		*runs; /* sorted by start, no overlaps; flags and offsets as in this image */
 	size_t nr;
 	int pages_fd;		/* pages-N.img, -1 where there is none (nothing PRESENT) */
 	uint64_t pages_size;	/* bytes */
@@ -63,6 +65,8 @@ struct pagemap *pagemap_open(int dirfd, enum image_type type, unsigned long id);
  */
 struct pagemap *pagemap_open_alone(int dirfd, enum image_type type, unsigned long id);
 int pagemap_open_parents(struct pagemap *pm, int dirfd, enum image_type type, unsigned long id);
+/* Forgets, and frees, all runs of PM (not of its parents) that do not have all FLAGS. */
+void pagemap_keep(struct pagemap *pm, uint32_t flags);
 void pagemap_close(struct pagemap *pm);
 /* Index of the first run that ends after ADDR (pm->nr where none): binary search. */
 size_t pagemap_find(const struct pagemap *pm, uint64_t addr);

@@ -56,7 +56,8 @@ static int add_found(const struct scan_region *r, void *arg)
 	}
 	if (xgrow(&pc->runs, &pc->cap, pc->nr, sizeof(*pc->runs)))
 		return 1;
-	pc->runs[pc->nr++] = (struct page_run){ r->start, nr_pages, flags, 0 };
+	pc->runs[pc->nr++] =
+		(struct page_run){ .start = r->start, .nr_pages = nr_pages, .flags = flags };
 	return 0;
 }
 

@@ -119,8 +119,9 @@ static int open_pagemap(struct op *op, struct task *t)
 	t->pages = pagemap_open_alone(op->images, IMG_PAGEMAP, t->vpid);
 	if (!t->pages) {
 		if (errno == ENOENT)
-			pr_err("Can't open image pagemap-%d.img: what the memory of task %d holds "
-			       "is in it",
+			pr_err("There is no pagemap-%d.img: what the memory of task %d holds is in "
+			       "it (with dump --page-server the page server has it: copy what it "
+			       "wrote)",
 			       t->vpid, t->vpid);
 		return -1;
 	}

@@ -4,6 +4,7 @@
 #include "remote/clone.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -14,8 +15,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "proc/proc.h"
 #include "remote/arena.h"
 #include "remote/trace.h"
+#include "util/io.h"
 #include "util/log.h"
 
 #define RESTORE_OPTIONS                                                                         \
@@ -101,9 +104,31 @@ static struct puppet *puppet_of(struct arena *a, pid_t tid, pid_t vpid, unsigned
 	return p;
 }
 
+/* Who has the pid may have ended already: as long as its parent does not care, the pid is not free. */
+static bool is_zombie(pid_t pid, pid_t *parent)
+{
+	cleanup_free char *text = NULL;
+	struct proc_stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	text = read_file_at(AT_FDCWD, path, NULL);
+	if (!text || proc_parse_stat(text, &st))
+		return false;
+	*parent = st.ppid;
+	return st.state == 'Z';
+}
+
 static void clone_error(pid_t vpid)
 {
-	if (errno == EEXIST)
+	pid_t parent;
+
+	if (errno == EEXIST && is_zombie(vpid, &parent))
+		pr_err("Can't restore task %d: the task that had this pid has ended, but its "
+		       "parent, process %d, has not waited for it yet (restore in a pid namespace "
+		       "of its own, or let the parent wait or end)",
+		       vpid, parent);
+	else if (errno == EEXIST)
 		pr_err("Can't restore task %d: a task with this pid exists already (restore in a "
 		       "pid namespace of its own, or end it)",
 		       vpid);

@@ -83,6 +83,19 @@ void tasks_free(struct op *op)
 	op->nr_tasks = 0;
 }
 
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+static bool is_kernel_thread(pid_t tid)
+{
+	cleanup_free char *text = NULL;
+	struct proc_stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	text = read_file_at(AT_FDCWD, path, NULL);
+	return text && !proc_parse_stat(text, &st) && (st.flags & PF_KTHREAD);
+}
+
 /* Why a thread can't be seized: 1: it has ended, or is about to; else -1, logged. */
 static int not_seized(pid_t tid, int err)
 {
@@ -99,12 +112,22 @@ static int not_seized(pid_t tid, int err)
 		return -1;
 	proc_status_free(&st);
 	ended = st.state == 'Z' || st.state == 'X';
-	errno = err;
 	if (ended)
 		return 1;
+	if (is_kernel_thread(tid)) {
+		pr_err("Process %d is a thread of the kernel: it has no memory or state that could "
+		       "be saved",
+		       tid);
+		return -1;
+	}
+	errno = err;
 	if (st.tracer)
 		pr_err("Can't seize task %d: process %d traces it already (a debugger?)", tid,
 		       st.tracer);
+	else if (err == EPERM)
+		pr_err("Can't seize task %d: Operation not permitted. criu must run as root, with "
+		       "CAP_SYS_PTRACE, and outside of what forbids ptrace",
+		       tid);
 	else
 		pr_perror("Can't seize task %d", tid);
 	return -1;
@@ -227,7 +250,11 @@ static struct task *new_task(struct op *op, struct task *parent, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	t->proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t->proc < 0) {
-		if (!parent || (errno != ENOENT && errno != ESRCH))
+		if (!parent && errno == ENOENT)
+			pr_err("There is no process %d here: --tree wants the pid of the root "
+			       "task, as criu's own pid namespace numbers it",
+			       pid);
+		else if (!parent || (errno != ENOENT && errno != ESRCH))
 			pr_perror("Can't find process %d", pid);
 		free(t);
 		return NULL;

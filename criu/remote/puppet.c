@@ -124,7 +124,7 @@ static struct arena *map_arena(pid_t tid, pid_t image_tid, uint64_t ip, unsigned
 		 base + len);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
-		pr_perror("Can't open %s", path);
+		pr_perror("Can't open %s (it needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN)", path);
 		goto unmap;
 	}
 	local = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

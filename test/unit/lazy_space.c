@@ -252,13 +252,62 @@ static void messages_that_overtake(void **state)
 	object_free(obj);
 }
 
+static struct pagemap *pagemap_of(size_t nr, uint32_t flags, struct pagemap *parent)
+{
+	struct pagemap *pm = calloc(1, sizeof(*pm));
+
+	pm->pages_fd = -1;
+	pm->parent = parent;
+	pm->runs = calloc(nr, sizeof(*pm->runs));
+	for (; pm->nr < nr; pm->nr++)
+		pm->runs[pm->nr] = (struct page_run){ .start = 2 * pm->nr * PG,
+						      .nr_pages = 1,
+						      .flags = flags };
+	return pm;
+}
+
+/* Every second page of 2 GiB: what the daemon keeps of each run decides what it needs. */
+static void many_runs(void **state)
+{
+	const size_t nr = 1 << 18;
+	struct pagemap *parent = pagemap_of(nr, PE_PRESENT, NULL);
+	struct object *obj;
+	uint64_t left;
+
+	assert_int_equal(sizeof(struct page_run), 24);
+	assert_int_equal(sizeof(struct lazy_run), 16);
+
+	obj = object_new(1, pagemap_of(nr, PE_LAZY, NULL)); /* all on the source */
+	assert_int_equal(obj->pm->nr, 0);
+	assert_int_equal(obj->nr_pages, nr);
+	for (uint64_t i = 0; i < nr; i++) {
+		assert_int_equal(object_page(obj, 2 * i * PG, &left), i);
+		assert_int_equal(left, 1);
+		assert_int_equal(object_src(obj, i, &left), 2 * i * PG);
+		assert_int_equal(left, 1);
+		assert_false(object_here(obj, i, &left));
+		assert_int_equal(object_page(obj, (2 * i + 1) * PG, &left), -1);
+	}
+	object_free(obj);
+
+	obj = object_new(2, pagemap_of(nr, PE_PARENT, parent)); /* all in the parent */
+	assert_int_equal(obj->pm->nr, 0);
+	assert_ptr_equal(obj->pm->parent, parent);
+	assert_int_equal(parent->nr, nr);
+	assert_true(object_here(obj, nr - 1, &left));
+	object_free(obj);
+
+	obj = object_new(3, pagemap_of(nr, PE_LAZY | PE_PRESENT, NULL)); /* all in the image */
+	assert_int_equal(obj->pm->nr, nr);
+	object_free(obj);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(states),
-		cmocka_unit_test(cut_reports),
-		cmocka_unit_test(against_model),
-		cmocka_unit_test(messages_that_overtake),
+		cmocka_unit_test(states),	 cmocka_unit_test(cut_reports),
+		cmocka_unit_test(against_model), cmocka_unit_test(messages_that_overtake),
+		cmocka_unit_test(many_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
