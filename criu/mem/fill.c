@@ -218,6 +218,17 @@ static uint64_t left_to_daemon(const struct fill *f, const struct vma *v, uint64
 	return min(r->start + r->nr_pages * PAGE_SIZE, v->e.end) - at;
 }
 
+/* A huge page is there or is not: whatever restore put into it, the daemon could not bring the rest. */
+static int check_torn(const struct fill *f, const struct vma *v, uint64_t at, uint64_t len)
+{
+	if (!hugetlb(v->e.flags) || !((at | len) % HUGE_SIZE))
+		return 0;
+	pr_err("pagemap-%d.img: the huge page at %#lx is lazy in part: restore it without "
+	       "--lazy-pages",
+	       f->t->vpid, round_down(at, HUGE_SIZE));
+	return -1;
+}
+
 static int leave(struct fill *f, const struct vma *v, uint64_t start, uint64_t len)
 {
 	f->t->nr_lazy += len / PAGE_SIZE;
@@ -233,7 +244,7 @@ static int fill_stretch(struct fill *f, const struct vma *v, const struct page_e
 
 	if (v->inherited)
 		return fill_cow(f, ext);
-	if ((v->e.status & VMA_ANON_PRIVATE) && len >= BULK_MIN_STRETCH)
+	if ((v->e.status & VMA_ANON_PRIVATE) && !hugetlb(v->e.flags) && len >= BULK_MIN_STRETCH)
 		return bulk_add(&f->bulk, ext->start, ext->fd, ext->off, len);
 	return fill_add(f, ext->start, ext->fd, ext->off, len);
 }
@@ -261,7 +272,7 @@ static int fill_vma(struct fill *f, const struct vma *v)
 
 		len = left_to_daemon(f, v, at, &run);
 		if (len) {
-			if (leave(f, v, at, len))
+			if (check_torn(f, v, at, len) || leave(f, v, at, len))
 				return -1;
 			continue;
 		}

@@ -2,9 +2,9 @@
 /*
  * A tree of processes that does to its memory whatever can be done to memory, at random, and knows what must be in every page.
  *
- *	churn STATE_FILE SEED PAUSE_US MAX_PROCESSES [MAX_PAGES [NR_THREADS]]
+ *	churn STATE_FILE SEED PAUSE_US MAX_PROCESSES [MAX_PAGES [NR_THREADS [hugetlb]]]
  *
- * MAX_PAGES: of one region (96). NR_THREADS of each process write to pages of their own, which nothing else moves, all the time: also while the
+ * MAX_PAGES: of one region (96). hugetlb: these pages are of 2 MiB (MAP_HUGETLB). NR_THREADS of each process write to pages of their own, which nothing else moves, all the time: also while the
  * main thread forks or remaps. STATE_FILE is mapped by all of them (struct state): what is in it survives outside of any checkpoint, so that a process that was
  * put back to an older state is found out. When WANT changes, every process verifies all that it has, says so in
  * its slot, and goes on. Tests: 35-precopy, 38-storm.
@@ -22,7 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE	    4096UL
+#define SMALL	    4096UL
+#define PAGE	    page_size
 #define MAX_PROCS   8
 #define MAX_REGIONS 24
 #define MAX_PAGES   1024
@@ -51,6 +52,8 @@ static struct state *state;
 static struct region regions[MAX_REGIONS];
 static uint64_t rng, counter, next_version;
 static unsigned me, nr_children, max_procs, max_pages = 96, nr_threads, pause_us;
+static uint64_t page_size = SMALL;
+static int map_flags = MAP_PRIVATE | MAP_ANONYMOUS;
 
 static uint64_t rnd_of(uint64_t *seed, uint64_t n)
 {
@@ -137,7 +140,7 @@ static struct hot {
 
 static uint64_t *hot_page(unsigned page)
 {
-	return (uint64_t *)(hot.base + page * PAGE);
+	return (uint64_t *)(hot.base + page * SMALL);
 }
 
 static uint64_t hot_word(unsigned page, unsigned i)
@@ -149,7 +152,7 @@ static void hot_write(unsigned page, uint64_t version)
 {
 	volatile uint64_t *p = hot_page(page);
 
-	for (unsigned i = 0; i < PAGE / 8; i++)
+	for (unsigned i = 0; i < SMALL / 8; i++)
 		p[i] = hot_word(page, i) + version;
 	hot.version[page] = version;
 }
@@ -158,7 +161,7 @@ static void hot_verify(unsigned page)
 {
 	uint64_t *p = hot_page(page);
 
-	for (unsigned i = 0; i < PAGE / 8; i++)
+	for (unsigned i = 0; i < SMALL / 8; i++)
 		if (p[i] - hot_word(page, i) != hot.version[page]) {
 			bad("a thread's page: version", &p[i], p[i] - hot_word(page, i),
 			    hot.version[page]);
@@ -171,7 +174,7 @@ static void hot_adopt(unsigned page)
 {
 	uint64_t *p = hot_page(page), first = p[0] - hot_word(page, 0), last = first;
 
-	for (unsigned i = 0; i < PAGE / 8; i++) {
+	for (unsigned i = 0; i < SMALL / 8; i++) {
 		uint64_t v = p[i] - hot_word(page, i);
 
 		if (v > last || v + 1 < first || v < hot.floor[page]) {
@@ -221,8 +224,8 @@ static void hot_begin(void)
 {
 	if (!nr_threads)
 		return;
-	hot.base = mmap(NULL, HOT_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
+	hot.base = mmap(NULL, HOT_PAGES * SMALL, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (unsigned i = 0; i < HOT_PAGES; i++)
 		hot_write(i, 1);
 	hot_start();
@@ -290,7 +293,7 @@ static void op_map(void)
 		return;
 	r->nr = rnd(max_pages) + 1;
 	r->prot = PROT_READ | PROT_WRITE;
-	r->base = mmap(NULL, r->nr * PAGE, r->prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	r->base = mmap(NULL, r->nr * PAGE, r->prot, map_flags, -1, 0);
 	if (r->base == MAP_FAILED) {
 		r->base = NULL;
 		return;
@@ -324,7 +327,10 @@ static void op_replace(void)
 		return;
 	munmap(r->base, r->nr * PAGE);
 	r->prot = PROT_READ | PROT_WRITE;
-	mmap(r->base, r->nr * PAGE, r->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (mmap(r->base, r->nr * PAGE, r->prot, map_flags | MAP_FIXED, -1, 0) == MAP_FAILED) {
+		r->base = NULL;
+		return;
+	}
 	memset(r->version, 0, sizeof(r->version));
 	if (rnd(2))
 		fill(r, rnd(r->nr));
@@ -368,7 +374,7 @@ static void move(struct region *r, char *to)
 
 static char *reserve(const struct region *r)
 {
-	return mmap(NULL, r->nr * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mmap(NULL, r->nr * PAGE, PROT_NONE, map_flags | MAP_NORESERVE, -1, 0);
 }
 
 static void op_move(void)
@@ -553,6 +559,10 @@ int main(int argc, char **argv)
 		max_pages = atoi(argv[5]);
 	if (argc > 6)
 		nr_threads = atoi(argv[6]);
+	if (argc > 7) {
+		page_size = 2 << 20;
+		map_flags |= MAP_HUGETLB;
+	}
 	state = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	state->slots[0].used = 1;
