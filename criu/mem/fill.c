@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -249,11 +250,30 @@ static int fill_stretch(struct fill *f, const struct vma *v, const struct page_e
 	return fill_add(f, ext->start, ext->fd, ext->off, len);
 }
 
+/*
+ * Transparent huge pages, where they come unasked: the first page that is written brings 2 MiB, and all others of these are zeros which exist. UFFDIO_COPY does not
+ * replace them, neither ours nor that of the lazy-pages daemon. So there are none until everything is in place; mm_finish() sets what the task had.
+ */
+static int allow_thp(struct fill *f, bool allow)
+{
+	long ret = puppet_call(leader(f->t)->puppet, __NR_prctl, PR_SET_THP_DISABLE, !allow, 0, 0,
+			       0);
+
+	if (!ret)
+		return 0;
+	errno = -ret;
+	pr_perror("Task %d: can't turn transparent huge pages %s", f->t->vpid,
+		  allow ? "on" : "off");
+	return -1;
+}
+
 /* Large stretches come last: when there are only few, the puppet reads them like the others. */
 static int fill_bulk(struct fill *f)
 {
 	if (f->bulk.len >= BULK_MIN_TOTAL)
 		return fill_flush(f) || bulk_run(&f->bulk, f->t) ? -1 : 0;
+	if (fill_flush(f) || (f->bulk.nr && !opts.lazy_pages && allow_thp(f, true)))
+		return -1;
 	for (size_t i = 0; i < f->bulk.nr; i++) {
 		const struct bulk_job *j = &f->bulk.jobs[i];
 
@@ -329,7 +349,7 @@ int fill_pages(struct op *op, struct task *t)
 	f->op = op;
 	f->t = t;
 	f->fd = -1;
-	if (opts.lazy_pages && eager_find(t, &f->eager))
+	if (allow_thp(f, false) || (opts.lazy_pages && eager_find(t, &f->eager)))
 		ret = -1;
 	if (t->parent && !ret)
 		ret = map_pages_files(f, t->pages) ?: map_pages_files(f, t->parent->pages);

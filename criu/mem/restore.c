@@ -417,8 +417,9 @@ static int finish_mm(struct op *op, struct task *t)
 	m.auxv_size = (t->mm->n_mm_saved_auxv + 2) * 8;
 	prog_add(p, RC_STOP, __NR_prctl, PR_SET_MM, PR_SET_MM_MAP, prog_buf(p, &m, sizeof(m)),
 		 sizeof(m), 0);
-	if (t->mm->has_thp_disabled && t->mm->thp_disabled)
-		prog_add(p, RC_STOP, __NR_prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	/* fill_pages() has turned them off */
+	prog_add(p, RC_STOP, __NR_prctl, PR_SET_THP_DISABLE,
+		 t->mm->has_thp_disabled && t->mm->thp_disabled, 0, 0, 0);
 	return prog_run(p);
 }
 
