@@ -100,20 +100,15 @@ void huge_free(struct huge_list *l)
 
 /* (the names are of linux/mman.h, which does not go with sys/mman.h) */
 #define SIZE_SHIFT 26
-#define SIZE_2MIB  (21U << SIZE_SHIFT)
 
-_Static_assert(HUGETLB_FLAGS == (MAP_HUGETLB | 0x3fU << SIZE_SHIFT), "mmap's flags");
+_Static_assert(HUGETLB_FLAGS == (MAP_HUGETLB | 0x3fU << SIZE_SHIFT) && MAP_NORESERVE == 0x4000,
+	       "mmap's flags");
 
 uint32_t hugetlb_flags(uint64_t size)
 {
 	if (!size || size & (size - 1))
 		return 0;
 	return MAP_HUGETLB | (uint32_t)__builtin_ctzll(size) << SIZE_SHIFT;
-}
-
-bool hugetlb_can_be_lazy(uint32_t flags)
-{
-	return (flags & HUGETLB_FLAGS) == (MAP_HUGETLB | SIZE_2MIB) && !(flags & MAP_NORESERVE);
 }
 
 int hugetlb_load(struct huge_list *l, int dirfd, uint32_t vpid)

@@ -30,7 +30,11 @@ static inline bool hugetlb(uint32_t mmap_flags)
  * May the pages of such an area come later? Those of 1 GiB may not: nobody waits so long for one. Nor may those for which the area has no
  * reservation (MAP_NORESERVE): there may be none to be had when the task runs already, while restore can still fail.
  */
-bool hugetlb_can_be_lazy(uint32_t mmap_flags);
+static inline bool hugetlb_can_be_lazy(uint32_t mmap_flags)
+{
+	return (mmap_flags & HUGETLB_FLAGS) == (0x40000 | 21U << 26) &&
+	       !(mmap_flags & 0x4000 /* MAP_NORESERVE */);
+}
 
 struct huge_range {
 	uint64_t start, len; /* bytes, multiples of HUGE_SIZE */
