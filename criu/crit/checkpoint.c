@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <sys/mman.h>
 
+#include "mem/huge.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 
@@ -251,7 +252,8 @@ bool vma_can_be_lazy(const VmaEntry *v)
 			       VMA_STATUS_AIORING | VMA_STATUS_SOCKET | VMA_STATUS_SHSTK |
 			       VMA_STATUS_GUARD | VMA_STATUS_UPROBES;
 
-	/* mlock() brings every page in at once; huge pages are filled in larger pieces */
+	/* mlock() brings every page in at once */
 	return v->status & VMA_STATUS_ANON_PRIVATE && !(v->status & never) &&
-	       !(v->flags & (MAP_LOCKED | MAP_HUGETLB | MAP_SHARED));
+	       !(v->flags & (MAP_LOCKED | MAP_SHARED)) &&
+	       (!hugetlb(v->flags) || hugetlb_can_be_lazy(v->flags));
 }

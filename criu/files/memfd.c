@@ -12,11 +12,13 @@
 #include <uthash.h>
 
 #include "files/kinds.h"
+#include "mem/huge.h"
 #include "mem/shmem.h"
 #include "util/io.h"
 #include "util/log.h"
 
 #define ANONYMOUS_NAME "/dev/zero"
+#define HUGETLB_NAME   "/anon_hugepage"
 #define DELETED	       " (deleted)"
 
 struct memfd {
@@ -71,7 +73,7 @@ static bool memfd_recognise(const struct fd_probe *p)
 	if (!S_ISREG(p->st.st_mode) || p->st.st_nlink)
 		return false;
 	return !strncmp(p->link, "/memfd:", 7) || !strcmp(p->link, ANONYMOUS_NAME DELETED) ||
-	       (len > n && !strcmp(p->link, "/anon_hugepage" DELETED));
+	       (len > n && !strcmp(p->link, HUGETLB_NAME DELETED));
 }
 
 /* The object's name without the kernel's decoration. */
@@ -112,10 +114,6 @@ static int inode_of(struct op *op, const struct fd_probe *p, uint32_t *id)
 		*id = m->e->inode_id;
 	if (m || !ms)
 		return ms ? 0 : -1;
-	if (p->fs.f_type == HUGETLBFS_MAGIC) {
-		pr_err("%s: shared memory of huge pages is not supported", probe_name(p));
-		return -1;
-	}
 	e = NEW_MSG(MemfdInodeEntry, memfd_inode_entry);
 	if (!e || !(e->name = object_name(p->link)))
 		return -1;
@@ -134,6 +132,10 @@ static int inode_of(struct op *op, const struct fd_probe *p, uint32_t *id)
 	e->size = p->st.st_size;
 	e->has_mode = true;
 	e->mode = p->st.st_mode;
+	if (p->fs.f_type == HUGETLBFS_MAGIC) {
+		e->has_hugetlb_flag = true;
+		e->hugetlb_flag = MFD_HUGETLB | (hugetlb_flags(p->fs.f_bsize) & ~MAP_HUGETLB);
+	}
 	return 0;
 }
 
@@ -200,11 +202,14 @@ static int memfds_collect(struct op *op)
 
 static int create(const MemfdInodeEntry *e)
 {
-	unsigned flags = MFD_CLOEXEC | (e->has_hugetlb_flag ? e->hugetlb_flag : 0);
+	unsigned huge = e->has_hugetlb_flag ? e->hugetlb_flag : 0, flags = MFD_CLOEXEC | huge;
+	bool anonymous = !strcmp(e->name, huge ? HUGETLB_NAME : ANONYMOUS_NAME);
 	int fd = -1;
 
-	if (!strcmp(e->name, ANONYMOUS_NAME) && e->seals == F_SEAL_SEAL)
-		fd = shmem_anonymous(e->size);
+	if (huge) /* the size of the pages has the same place in both */
+		huge = MAP_HUGETLB | (huge & ~MFD_HUGETLB);
+	if (anonymous && e->seals == F_SEAL_SEAL)
+		fd = shmem_anonymous(e->size, huge);
 	if (fd >= 0)
 		return fd;
 	if (e->seals != F_SEAL_SEAL)
@@ -222,7 +227,9 @@ static struct memfd *materialise(struct op *op, uint32_t inode_id)
 		return m;
 	m->fd = create(e);
 	if (m->fd < 0) {
-		pr_perror("Can't make the shared memory object %s", e->name);
+		pr_perror("Can't make the shared memory object %s%s", e->name,
+			  e->has_hugetlb_flag ? " (of huge pages: are there enough that are free?)"
+					      : "");
 		return NULL;
 	}
 	if (ftruncate(m->fd, e->size) || fchown(m->fd, e->uid, e->gid) ||

@@ -24,7 +24,6 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
-#define HUGE_PAGES (HUGE_SIZE / PAGE_SIZE)
 /* One call's: each begins with a wait for all processors. */
 #define BATCH  (16 * HUGE_SIZE)
 #define MAX_US (10 * 1000000UL)

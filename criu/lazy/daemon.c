@@ -56,7 +56,7 @@ void space_ended(struct lazyd *d, struct space *sp)
 	d->nr_left -= sp->nr_left;
 	d->st.gone += sp->nr_left;
 	d->nr_spaces--;
-	d->dead_spaces = true;
+	d->dead_spaces = d->changed = true;
 }
 
 /* An object that no space wants any more: the source need not send it. */
@@ -155,7 +155,7 @@ static int round_trip(struct lazyd *d, bool wait, bool bulk)
 {
 	struct epoll_event ev[32];
 	int ms = !wait ? 0 : d->unsettled ? 1 : progress_wait_ms();
-	int n = epoll_wait(d->epoll, ev, ARRAY_SIZE(ev), ms), ret;
+	int n = epoll_wait(d->epoll, ev, ARRAY_SIZE(ev), ms), ret, huge;
 
 	if (n < 0 && errno != EINTR) {
 		pr_perror("epoll_wait");
@@ -169,12 +169,13 @@ static int round_trip(struct lazyd *d, bool wait, bool bulk)
 	if (d->committed && !d->finished && LAZY_STAGE("answer", restore_answer(d)))
 		return -1;
 	ret = background(d, bulk);
+	huge = ret < 0 ? 0 : hugetlb_turn(d);
 	d->j->nr_left = d->nr_left;
 	stats_show(d);
 	progress_draw(d);
 	if (d->dead_spaces)
 		free_dead_spaces(d);
-	return ret < 0 ? -1 : ret || d->nr_faults;
+	return ret < 0 || huge < 0 ? -1 : ret || huge || d->nr_faults;
 }
 
 static int loop(struct lazyd *d)

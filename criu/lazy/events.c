@@ -36,6 +36,7 @@ static void gone(struct space *sp, uint64_t src, uint64_t nr_pages, void *arg)
 
 	d->nr_left -= nr_pages;
 	d->st.gone += nr_pages;
+	d->changed = true;
 	if (d->remote && d->epoll >= 0 && page >= 0 && !somebody_lacks(sp->obj, page, nr_pages))
 		remote_unwant(d, sp->obj, src, nr_pages);
 }
@@ -272,7 +273,9 @@ static int zero_fault(struct lazyd *d, struct fault *f)
 {
 	uint64_t done;
 
-	switch (uffd_fill(f->sp->uffd, f->addr, NULL, 1, &done)) {
+	/* hugetlb has no call for zeros, and takes them only whole */
+	switch (f->sp->obj->hugetlb.nr ? uffd_zero(f->sp->uffd, f->addr)
+				       : uffd_fill(f->sp->uffd, f->addr, NULL, 1, &done)) {
 	case UFFD_OK:
 		d->st.zero_faults++;
 		return 0;
@@ -291,7 +294,7 @@ static int zero_fault(struct lazyd *d, struct fault *f)
 static int answer(struct lazyd *d, struct fault *f)
 {
 	struct space *sp = f->sp;
-	uint64_t src, len, left, nr;
+	uint64_t src, len, left, nr, other;
 	int64_t page;
 
 	if (sp->uffd < 0)
@@ -305,6 +308,10 @@ static int answer(struct lazyd *d, struct fault *f)
 	if (page < 0)
 		return zero_fault(d, f);
 	stats_fault(d, sp->obj, page);
+	if (object_hugetlb(sp->obj, src, &other))
+		return hugetlb_lacks(sp, round_down(src, HUGE_SIZE))
+			       ? hugetlb_fault(d, sp, src, f->at_ns)
+			       : zero_fault(d, f);
 	switch (space_state(sp, page)) {
 	case PAGE_DONE: /* it has come meanwhile, or it was discarded before: zeros go only where nothing is */
 		return zero_fault(d, f);
@@ -314,7 +321,7 @@ static int answer(struct lazyd *d, struct fault *f)
 	case PAGE_MISSING:
 		break;
 	}
-	left = min(min(left, len / PAGE_SIZE), (uint64_t)MAX_WIDEN);
+	left = min(min(left, min(len, other) / PAGE_SIZE), (uint64_t)MAX_WIDEN);
 	nr = widen(sp, f->addr, space_stretch(sp, page, page + left, true));
 	if (!d->remote || object_here(sp->obj, page, &left)) {
 		if (local_fault(d, sp->obj, src, nr))

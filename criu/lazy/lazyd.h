@@ -5,7 +5,7 @@
  * discards apart made both slower.)
  *
  * daemon.c: the command, the loop. restoring.c: restore's hand-over. events.c: what the kernel says about the address spaces.
- * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. missing.c: what there is to say when it gives up. collapse.c: huge pages at the end. stats.c: what it cost;
+ * place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. missing.c: what there is to say when it gives up. hugetlb.c: huge pages that can only come whole. collapse.c: transparent ones, at the end. stats.c: what it cost;
  * progress.c and report.c show it.
  */
 #ifndef CRIU_LAZY_LAZYD_H
@@ -53,7 +53,10 @@ struct lazyd {
 	TAILQ_HEAD(, collapse) collapses;
 	struct object *cursor; /* local: where the background goes on */
 	uint64_t cursor_page;
-	bool here_done; /* nothing is missing any more of what is in images on this host */
+	bool here_done;		 /* nothing is missing any more of what is in images on this host */
+	bool has_hugetlb;	 /* some object has such memory */
+	bool changed;		 /* somebody lacks less than before, although nothing came */
+	struct hugetlb *hugetlb; /* hugetlb.c's */
 	char *buf,
 		*bulk_buf; /* SLICE bytes for the main thread, PS_BATCH pages for the bulk thread */
 	struct lazy_stats st;
@@ -108,7 +111,26 @@ int faults_answer(struct lazyd *d);
 int place_pages(struct lazyd *d, struct object *obj, uint64_t src, const void *data,
 		uint64_t nr_pages, enum arrival why);
 
+/* A huge page of hugetlb that is complete, in the same way. */
+int place_huge(struct lazyd *d, struct object *obj, uint64_t src, const void *data,
+	       enum arrival why);
+
+/* ---- hugetlb.c ---- */
+/* Does SP lack the huge page at source address SRC? */
+bool hugetlb_lacks(struct space *sp, uint64_t src);
+/* A fault of SP, which lacks the huge page that SRC belongs to, at AT_NS. -1 logged */
+int hugetlb_fault(struct lazyd *d, struct space *sp, uint64_t src, uint64_t at_ns);
+/* Small pages of such memory; DATA NULL: zeros. -1 logged */
+int hugetlb_arrived(struct lazyd *d, struct object *obj, uint64_t src, const char *data,
+		    uint64_t nr_pages);
+/* Once per round: the next huge pages. 1: did something, 0: nothing to do now, -1 logged */
+int hugetlb_turn(struct lazyd *d);
+/* The server is about to push: what has been asked for already it would leave out, unless it is wanted. */
+int hugetlb_pushed(struct lazyd *d);
+
 /* ---- local.c ---- */
+/* NR pages from SRC out of the images here, into BUF. */
+int local_fetch(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr, char *buf);
 int local_fault(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages);
 /* The next slice of what is missing. 1: did something, 0: nothing is missing, -1 logged. */
 int local_background(struct lazyd *d);
@@ -118,6 +140,11 @@ int remote_connect(struct lazyd *d);
 /* A fault: asks for NR_PAGES from SRC of OBJ, AT_NS the time of the fault. */
 int remote_ask(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages,
 	       uint64_t at_ns);
+/* For hugetlb: asks for pages that are not counted as a fault's; has them pushed; will they be; may more be asked for now? */
+int remote_fetch(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages);
+int remote_want(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages);
+bool remote_pushes(const struct lazyd *d);
+bool remote_takes_more(const struct lazyd *d);
 int remote_flush(struct lazyd *d); /* sends what remote_ask() collected */
 /* Pages of OBJ that nobody wants any more. */
 void remote_unwant(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages);

@@ -4,23 +4,25 @@
 #include "mem/source.h"
 #include "util/xmalloc.h"
 
-static int fetch(struct object *obj, uint64_t src, uint64_t nr, char *buf)
+int local_fetch(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr, char *buf)
 {
 	struct page_source source = { .dst_id = obj->dst_id, .pm = obj->pm, .mem = -1 };
 	uint64_t left;
 
 	if (object_here(obj, object_page(obj, src, &left), &left))
 		source.pm = obj->pm->parent;
-	return source_read(&source, src, nr, buf);
+	if (source_read(&source, src, nr, buf))
+		return -1;
+	d->st.bytes += nr * PAGE_SIZE;
+	return 0;
 }
 
 int local_fault(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
 {
 	uint64_t left, nr = min(nr_pages, (uint64_t)SLICE_PAGES);
 
-	if (fetch(obj, src, nr, d->buf))
+	if (local_fetch(d, obj, src, nr, d->buf))
 		return -1;
-	d->st.bytes += nr * PAGE_SIZE;
 	d->cursor = obj;
 	d->cursor_page = object_page(obj, src, &left) + nr;
 	return place_pages(d, obj, src, d->buf, nr, BY_FAULT);
@@ -36,7 +38,10 @@ static uint64_t next_missing(struct lazyd *d, struct object *obj, uint64_t page,
 
 	for (;; page += left) {
 		page = object_next_left(obj, page, SLICE_PAGES, false, nr);
-		if (!*nr || !d->remote || object_here(obj, page, &left))
+		if (!*nr)
+			return page;
+		left = object_skip_hugetlb(obj, page, nr);
+		if (!left && (!d->remote || object_here(obj, page, &left)))
 			return page;
 	}
 }
@@ -74,8 +79,7 @@ int local_background(struct lazyd *d)
 		d->here_done = true;
 		return 0;
 	}
-	if (fetch(d->cursor, src, nr, d->buf))
+	if (local_fetch(d, d->cursor, src, nr, d->buf))
 		return -1;
-	d->st.bytes += nr * PAGE_SIZE;
 	return place_pages(d, d->cursor, src, d->buf, nr, BY_PUSH) ? -1 : 1;
 }

@@ -79,19 +79,85 @@ static int place_in_space(struct lazyd *d, struct space *sp, uint64_t first, con
 	return 0;
 }
 
-int place_pages(struct lazyd *d, struct object *obj, uint64_t src, const void *data,
-		uint64_t nr_pages, enum arrival why)
+static int place_small(struct lazyd *d, struct object *obj, uint64_t src, const char *data,
+		       uint64_t nr_pages, enum arrival why)
 {
 	uint64_t before = stats_brought(&d->st), placed;
 	struct space *sp;
 
-	if (!data)
-		d->st.zero_pages += nr_pages;
 	/* a child that is forked meanwhile comes after its parent in the list */
 	TAILQ_FOREACH (sp, &obj->spaces, link)
 		if (place_in_space(d, sp, src, data, src + nr_pages * PAGE_SIZE, why))
 			return -1;
 	placed = stats_brought(&d->st) - before;
 	d->st.twice += nr_pages - min(nr_pages, placed);
+	return 0;
+}
+
+int place_pages(struct lazyd *d, struct object *obj, uint64_t src, const void *data,
+		uint64_t nr_pages, enum arrival why)
+{
+	if (!data)
+		d->st.zero_pages += nr_pages;
+	for (uint64_t nr, len; nr_pages; nr_pages -= nr, src += nr * PAGE_SIZE) {
+		bool huge = object_hugetlb(obj, src, &len);
+
+		nr = min(nr_pages, len / PAGE_SIZE);
+		if (huge ? hugetlb_arrived(d, obj, src, data, nr)
+			 : place_small(d, obj, src, data, nr, why))
+			return -1;
+		if (data)
+			data += nr * PAGE_SIZE;
+	}
+	return 0;
+}
+
+/* ---- hugetlb ---- */
+
+static void huge_done(struct lazyd *d, struct space *sp, uint64_t src, enum arrival why)
+{
+	uint64_t page, nr;
+
+	for (uint64_t at = src; object_next_pages(sp->obj, &at, src + HUGE_SIZE, &page, &nr);
+	     at += nr * PAGE_SIZE)
+		mark_done(d, sp, page, nr, why);
+}
+
+static int place_huge_in_space(struct lazyd *d, struct space *sp, uint64_t src, const void *data,
+			       enum arrival why)
+{
+	if (settle_space(d, sp))
+		return -1;
+	while (hugetlb_lacks(sp, src)) {
+		uint64_t at = src, addr, len;
+		enum uffd_result r = UFFD_OK;
+		int some;
+
+		/* what is cut and moved are whole huge pages */
+		if (space_place(sp, &at, src + HUGE_SIZE, &addr, &len) && len == HUGE_SIZE)
+			r = uffd_fill_huge(sp->uffd, addr, data, HUGE_SIZE);
+		if (r == UFFD_FAILED)
+			return -1;
+		if (r == UFFD_OK)
+			huge_done(d, sp, src, why);
+		else if (r == UFFD_GONE)
+			space_ended(d, sp);
+		else if ((some = events_read(d, sp)) < 0)
+			return -1;
+		else if (!some)
+			sched_yield();
+	}
+	end_if_complete(d, sp);
+	return 0;
+}
+
+int place_huge(struct lazyd *d, struct object *obj, uint64_t src, const void *data,
+	       enum arrival why)
+{
+	struct space *sp;
+
+	TAILQ_FOREACH (sp, &obj->spaces, link)
+		if (place_huge_in_space(d, sp, src, data, why))
+			return -1;
 	return 0;
 }

@@ -239,6 +239,28 @@ int remote_ask(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pa
 	return ask(d, obj, src, nr_pages, at_ns, BY_FAULT);
 }
 
+int remote_fetch(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
+{
+	d->remote->background += nr_pages;
+	return ask(d, obj, src, nr_pages, 0, BY_PUSH);
+}
+
+int remote_want(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
+{
+	return bulk_send(d->remote, PS_WANT, obj, src, nr_pages);
+}
+
+bool remote_pushes(const struct lazyd *d)
+{
+	return d->remote && d->remote->started && d->remote->features;
+}
+
+bool remote_takes_more(const struct lazyd *d)
+{
+	return d->remote->started &&
+	       (d->remote->features || d->remote->background <= BACKGROUND_MAX / 2);
+}
+
 bool remote_waiting(struct lazyd *d)
 {
 	return d->remote->nr;
@@ -288,13 +310,18 @@ static int wants_send(struct wants *w)
  */
 static int want_run(struct wants *w, struct object *obj, const struct lazy_run *run)
 {
-	uint64_t end = run[1].first, nr;
+	uint64_t end = run[1].first, nr, skip;
 
 	for (uint64_t page = run->first; page < end; page += nr) {
 		page = object_next_left(obj, page, end - page, false, &nr);
 		if (!nr || page >= end)
 			return 0;
 		nr = min(nr, end - page);
+		skip = object_skip_hugetlb(obj, page, &nr);
+		if (skip) {
+			nr = skip;
+			continue;
+		}
 		if (w->nr == ARRAY_SIZE(w->m) && wants_send(w))
 			return -1;
 		w->m[w->nr++] = (struct ps_msg){ .cmd = PS_WANT,
@@ -329,6 +356,8 @@ int remote_start(struct lazyd *d)
 	TAILQ_FOREACH (obj, &d->objects, link)
 		if (want_object(r, obj))
 			return -1;
+	if (hugetlb_pushed(d))
+		return -1;
 	return bulk_send(r, PS_START, NULL, 0, 0);
 }
 
@@ -341,7 +370,10 @@ static uint64_t next_unasked(struct object *obj, uint64_t page, uint64_t *nr)
 
 	for (;; page += left) {
 		page = object_next_left(obj, page, BACKGROUND_GET, true, nr);
-		if (!*nr || !object_here(obj, page, &left))
+		if (!*nr)
+			return page;
+		left = object_skip_hugetlb(obj, page, nr);
+		if (!left && !object_here(obj, page, &left))
 			return page;
 	}
 }

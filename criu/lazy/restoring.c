@@ -56,7 +56,8 @@ static struct object *open_object(uint64_t id)
 		return NULL;
 	}
 	obj = object_new(id, pm);
-	if (obj && huge_load(&obj->huge, dirs.images, id)) {
+	if (obj && (huge_load(&obj->huge, dirs.images, id) ||
+		    hugetlb_load(&obj->hugetlb, dirs.images, id))) {
 		object_free(obj);
 		errno = EINVAL;
 		return NULL;
@@ -75,9 +76,10 @@ static struct object *get_object(struct lazyd *d, uint64_t id)
 		TAILQ_REMOVE(&d->prepared, obj, link);
 	else
 		obj = open_object(id);
-	if (obj)
+	if (obj) {
 		TAILQ_INSERT_TAIL(&d->objects, obj, link);
-	else if (errno == ENOENT)
+		d->has_hugetlb |= obj->hugetlb.nr;
+	} else if (errno == ENOENT)
 		pr_err("restore handed over task %" PRIu64 ", but there is no pagemap-%" PRIu64
 		       ".img in the images directory: give lazy-pages the same -D",
 		       id, id);

@@ -107,6 +107,7 @@ void object_free(struct object *obj)
 		space_free(sp);
 	pagemap_close(obj->pm);
 	huge_free(&obj->huge);
+	huge_free(&obj->hugetlb);
 	free(obj->runs);
 	free(obj);
 }
@@ -169,6 +170,58 @@ bool object_here(const struct object *obj, uint64_t page, uint64_t *left)
 
 	*left = r[1].first - page;
 	return r->here;
+}
+
+bool object_hugetlb(const struct object *obj, uint64_t src, uint64_t *len)
+{
+	size_t lo = 0, hi = obj->hugetlb.nr;
+	const struct huge_range *r;
+
+	while (lo < hi) { /* the first range that ends after SRC */
+		size_t mid = lo + (hi - lo) / 2;
+
+		r = &obj->hugetlb.v[mid];
+		if (r->start + r->len > src)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	r = &obj->hugetlb.v[lo];
+	if (lo == obj->hugetlb.nr) {
+		*len = UINT64_MAX - src;
+		return false;
+	}
+	*len = r->start > src ? r->start - src : r->start + r->len - src;
+	return r->start <= src;
+}
+
+uint64_t object_skip_hugetlb(const struct object *obj, uint64_t page, uint64_t *nr)
+{
+	uint64_t left, len, src;
+
+	if (!obj->hugetlb.nr)
+		return 0;
+	src = object_src(obj, page, &left);
+	if (object_hugetlb(obj, src, &len))
+		return min(left, len / PAGE_SIZE);
+	*nr = min(min(*nr, left), len / PAGE_SIZE);
+	return 0;
+}
+
+bool object_next_pages(const struct object *obj, uint64_t *src, uint64_t end, uint64_t *page,
+		       uint64_t *nr)
+{
+	while (*src < end) {
+		int64_t p = object_page(obj, *src, nr);
+
+		*nr = min(*nr, (end - *src) / PAGE_SIZE);
+		if (p >= 0) {
+			*page = p;
+			return true;
+		}
+		*src += *nr * PAGE_SIZE;
+	}
+	return false;
 }
 
 /* ---- regions ---- */

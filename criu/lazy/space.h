@@ -37,9 +37,10 @@ struct object {
 	struct pagemap *pm; /* only its runs whose bytes are in the image, and its parents */
 	struct lazy_run *runs;
 	size_t nr_runs;
-	uint64_t nr_pages;	 /* lazy ones */
-	struct huge_list huge;	 /* source addresses */
-	struct drawing *drawing; /* in the report (stats.h); NULL: it is not */
+	uint64_t nr_pages;	  /* lazy ones */
+	struct huge_list huge;	  /* source addresses: what was in transparent huge pages, */
+	struct huge_list hugetlb; /* and the areas of hugetlb that are lazy (hugetlb.c) */
+	struct drawing *drawing;  /* in the report (stats.h); NULL: it is not */
 	TAILQ_HEAD(, space) spaces;
 	TAILQ_ENTRY(object) link;
 };
@@ -142,6 +143,13 @@ bool space_lacks(struct space *sp, uint64_t start, uint64_t len);
 uint64_t object_src(const struct object *obj, uint64_t page, uint64_t *left);
 /* Is it in a parent's images? *LEFT as above. */
 bool object_here(const struct object *obj, uint64_t page, uint64_t *left);
+/* The next run of lazy pages in [*SRC, END), as page number and length; *SRC is moved up to it. False: there is none. */
+bool object_next_pages(const struct object *obj, uint64_t *src, uint64_t end, uint64_t *page,
+		       uint64_t *nr);
+/* Does SRC belong to hugetlb memory that is lazy? *LEN: bytes for which that is so. */
+bool object_hugetlb(const struct object *obj, uint64_t src, uint64_t *len);
+/* If page number PAGE does: how many from it on. Else 0, and *NR is cut down to those from PAGE on that do not. */
+uint64_t object_skip_hugetlb(const struct object *obj, uint64_t page, uint64_t *nr);
 
 enum page_state space_state(const struct space *sp, uint64_t page);
 /* Sets NR pages from PAGE; a DONE page stays DONE. Returns how many were not in that state before. */

@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
+#include "mem/huge.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
@@ -163,4 +165,60 @@ enum uffd_result uffd_fill(int uffd, uint64_t dst, const void *data, uint64_t nr
 		}
 	}
 	return UFFD_OK;
+}
+
+enum uffd_result uffd_fill_huge(int uffd, uint64_t dst, const void *data, uint64_t len)
+{
+	struct uffdio_copy c = { .dst = dst, .src = (uintptr_t)data, .len = len };
+	bool sure = false;
+
+	while (ioctl(uffd, UFFDIO_COPY, &c)) {
+		switch (errno) {
+		case EINTR:
+			continue;
+		case EAGAIN:
+			return UFFD_AGAIN;
+		case EEXIST:
+			uffd_wake(uffd, dst, len);
+			return UFFD_OK;
+		case ENOENT:
+		case EINVAL: /* as in uffd_fill() */
+			if (sure)
+				return UFFD_OK;
+			sure = true;
+			continue;
+		case ESRCH:
+			return UFFD_GONE;
+		case ENOMEM:
+			pr_err("There is no free huge page of %" PRIu64
+			       " KiB for the memory at 0x%" PRIx64 ": make more (vm.nr_hugepages)",
+			       len >> 10, dst);
+			return UFFD_FAILED;
+		default:
+			pr_perror("userfaultfd: can't fill the huge page at 0x%" PRIx64, dst);
+			return UFFD_FAILED;
+		}
+	}
+	return UFFD_OK;
+}
+
+enum uffd_result uffd_zero(int uffd, uint64_t dst)
+{
+	struct uffdio_zeropage z = { .range = { dst, PAGE_SIZE } };
+	static void *zeros;
+	uint64_t done;
+
+	/* EINVAL: hugetlb, which does not know it */
+	if (!ioctl(uffd, UFFDIO_ZEROPAGE, &z))
+		return UFFD_OK;
+	if (errno != EINVAL)
+		return uffd_fill(uffd, dst, NULL, 1, &done);
+	if (!zeros) /* never written, so it takes no memory */
+		zeros = mmap(NULL, HUGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (zeros == MAP_FAILED) {
+		zeros = NULL;
+		pr_perror("Can't map a page of zeros");
+		return UFFD_FAILED;
+	}
+	return uffd_fill_huge(uffd, round_down(dst, HUGE_SIZE), zeros, HUGE_SIZE);
 }

@@ -33,6 +33,10 @@ int uffd_unregister(int uffd, uint64_t start, uint64_t len);
  */
 enum uffd_result uffd_fill(int uffd, uint64_t dst, const void *data, uint64_t nr_pages,
 			   uint64_t *done);
+/* The same for one page of hugetlb, of LEN bytes: it is there afterwards as a whole, or its mapping is gone. */
+enum uffd_result uffd_fill_huge(int uffd, uint64_t dst, const void *data, uint64_t len);
+/* A page of zeros at DST, or the huge one around it where the area has such. */
+enum uffd_result uffd_zero(int uffd, uint64_t dst);
 /* Are there changes of mappings whose messages have not been read, or whose thread has not yet taken note of that? */
 bool uffd_is_changing(int uffd);
 /* Is the page at ADDR in a mapping that is registered with UFFD? False also where that cannot be told just now. */

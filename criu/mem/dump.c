@@ -174,7 +174,8 @@ static int add_region(const struct scan_region *r, void *arg)
 	struct pages_out *o = arg;
 	int ret;
 
-	if ((r->categories & PM_HUGE) && vma_lazy(o->vma) && huge_add(&o->huge, r->start, r->end))
+	if ((r->categories & PM_HUGE) && vma_lazy(o->vma) && !hugetlb(o->vma->e.flags) &&
+	    huge_add(&o->huge, r->start, r->end))
 		return 1;
 	o->op->stats.pages_scanned += (r->end - r->start) / PAGE_SIZE;
 	if (o->vma->tracked && !(r->categories & PM_WRITTEN))

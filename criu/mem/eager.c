@@ -3,6 +3,7 @@
 
 #include "mem/eager.h"
 
+#include "mem/mem.h"
 #include "regs.h"
 
 #define MAX_ARG_PAGES 32
@@ -24,6 +25,22 @@ static int add(struct eager *e, size_t *cap, uint64_t start, uint64_t len)
 	return 0;
 }
 
+/* A huge page is wanted as a whole. */
+static int add_in(struct task *t, struct eager *e, size_t *cap, uint64_t start, uint64_t len)
+{
+	uint64_t end = start + len;
+
+	for (size_t i = 0; i < t->nr_vmas; i++) {
+		const struct vma *v = &t->vmas[i];
+
+		if (!hugetlb(v->e.flags) || !vma_lazy(v) || v->e.end <= start || v->e.start >= end)
+			continue;
+		start = min(start, round_down(max(start, v->e.start), HUGE_SIZE));
+		end = max(end, round_up(min(end, v->e.end), HUGE_SIZE));
+	}
+	return add(e, cap, start, end - start);
+}
+
 int eager_find(struct task *t, struct eager *e)
 {
 	size_t cap = 0, out = 0;
@@ -31,15 +48,15 @@ int eager_find(struct task *t, struct eager *e)
 
 	*e = (struct eager){ 0 };
 	if (t->mm->mm_env_end > t->mm->mm_arg_start &&
-	    add(e, &cap, t->mm->mm_arg_start, min(args, MAX_ARG_PAGES * PAGE_SIZE)))
+	    add_in(t, e, &cap, t->mm->mm_arg_start, min(args, MAX_ARG_PAGES * PAGE_SIZE)))
 		return -1;
 	for_each_thread (th, t) {
 		RseqEntry *r = th->core->thread_core ? th->core->thread_core->rseq_entry : NULL;
 		uint64_t sp = arch_core_sp(th->core), tls = arch_core_tls(th->core);
 
-		if ((sp && add(e, &cap, sp, 1)) || (tls && add(e, &cap, tls, 1)) ||
+		if ((sp && add_in(t, e, &cap, sp, 1)) || (tls && add_in(t, e, &cap, tls, 1)) ||
 		    (r && r->rseq_abi_pointer &&
-		     add(e, &cap, r->rseq_abi_pointer, max(r->rseq_abi_size, 1u))))
+		     add_in(t, e, &cap, r->rseq_abi_pointer, max(r->rseq_abi_size, 1u))))
 			return -1;
 	}
 	qsort(e->pages, e->nr, sizeof(*e->pages), cmp);

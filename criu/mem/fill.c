@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -220,6 +221,17 @@ static uint64_t left_to_daemon(const struct fill *f, const struct vma *v, uint64
 	return min(r->start + r->nr_pages * PAGE_SIZE, v->e.end) - at;
 }
 
+/* A huge page is there or is not: whatever restore put into it, the daemon could not bring the rest. */
+static int check_torn(const struct fill *f, const struct vma *v, uint64_t at, uint64_t len)
+{
+	if (!hugetlb(v->e.flags) || !((at | len) % HUGE_SIZE))
+		return 0;
+	pr_err("pagemap-%d.img: the huge page at %#lx is lazy in part: restore it without "
+	       "--lazy-pages",
+	       f->t->vpid, round_down(at, HUGE_SIZE));
+	return -1;
+}
+
 static int leave(struct fill *f, struct vma *v, uint64_t start, uint64_t len)
 {
 	f->t->nr_lazy += len / PAGE_SIZE;
@@ -235,9 +247,26 @@ static int fill_stretch(struct fill *f, const struct vma *v, const struct page_e
 
 	if (v->inherited)
 		return fill_cow(f, ext);
-	if ((v->e.status & VMA_ANON_PRIVATE) && len >= BULK_MIN_STRETCH)
+	if ((v->e.status & VMA_ANON_PRIVATE) && !hugetlb(v->e.flags) && len >= BULK_MIN_STRETCH)
 		return bulk_add(&f->bulk, ext->start, ext->fd, ext->off, len);
 	return fill_add(f, ext->start, ext->fd, ext->off, len);
+}
+
+/*
+ * Transparent huge pages, where they come unasked: the first page that is written brings 2 MiB, and all others of these are zeros which exist. UFFDIO_COPY does not
+ * replace them, neither ours nor that of the lazy-pages daemon. So there are none until everything is in place; mm_finish() sets what the task had.
+ */
+static int allow_thp(struct fill *f, bool allow)
+{
+	long ret = puppet_call(leader(f->t)->puppet, __NR_prctl, PR_SET_THP_DISABLE, !allow, 0, 0,
+			       0);
+
+	if (!ret)
+		return 0;
+	errno = -ret;
+	pr_perror("Task %d: can't turn transparent huge pages %s", f->t->vpid,
+		  allow ? "on" : "off");
+	return -1;
 }
 
 /* Large stretches come last: when there are only few, the puppet reads them like the others. */
@@ -245,6 +274,8 @@ static int fill_bulk(struct fill *f)
 {
 	if (f->bulk.len >= BULK_MIN_TOTAL)
 		return fill_flush(f) || bulk_run(&f->bulk, f->t) ? -1 : 0;
+	if (fill_flush(f) || (f->bulk.nr && !opts.lazy_pages && allow_thp(f, true)))
+		return -1;
 	for (size_t i = 0; i < f->bulk.nr; i++) {
 		const struct bulk_job *j = &f->bulk.jobs[i];
 
@@ -265,7 +296,7 @@ static int fill_vma(struct fill *f, struct vma *v)
 
 		len = left_to_daemon(f, v, at, &run);
 		if (len) {
-			if (leave(f, v, at, len))
+			if (check_torn(f, v, at, len) || leave(f, v, at, len))
 				return -1;
 			continue;
 		}
@@ -324,7 +355,7 @@ int fill_pages(struct op *op, struct task *t)
 	f->op = op;
 	f->t = t;
 	f->fd = -1;
-	if (opts.lazy_pages && eager_find(t, &f->eager))
+	if (allow_thp(f, false) || (opts.lazy_pages && eager_find(t, &f->eager)))
 		ret = -1;
 	if (t->parent && !ret)
 		ret = map_pages_files(f, t->pages) ?: map_pages_files(f, t->parent->pages);

@@ -5,9 +5,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "image/image.h"
+#include "mem/mem.h"
+#include "mm.pb-c.h"
 #include "pagemap.pb-c.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
@@ -91,4 +94,44 @@ void huge_free(struct huge_list *l)
 {
 	free(l->v);
 	*l = (struct huge_list){};
+}
+
+/* ---- hugetlb ---- */
+
+/* (the names are of linux/mman.h, which does not go with sys/mman.h) */
+#define SIZE_SHIFT 26
+
+_Static_assert(HUGETLB_FLAGS == (MAP_HUGETLB | 0x3fU << SIZE_SHIFT) && MAP_NORESERVE == 0x4000,
+	       "mmap's flags");
+
+uint32_t hugetlb_flags(uint64_t size)
+{
+	if (!size || size & (size - 1))
+		return 0;
+	return MAP_HUGETLB | (uint32_t)__builtin_ctzll(size) << SIZE_SHIFT;
+}
+
+int hugetlb_load(struct huge_list *l, int dirfd, uint32_t vpid)
+{
+	cleanup_image struct image *img = image_open(dirfd, IMG_MM, vpid, false);
+	MmEntry *mm;
+	int ret;
+
+	*l = (struct huge_list){};
+	if (!img)
+		return errno == ENOENT ? 0 : -1;
+	ret = image_read_as(img, &mm);
+	if (ret <= 0)
+		return ret;
+	ret = 0;
+	for (size_t i = 0; i < mm->n_vmas && !ret; i++) {
+		const VmaEntry *e = mm->vmas[i];
+
+		if ((e->status & VMA_ANON_PRIVATE) && hugetlb_can_be_lazy(e->flags))
+			ret = huge_add(l, e->start, e->end);
+	}
+	mm_entry__free_unpacked(mm, NULL);
+	if (ret)
+		huge_free(l);
+	return ret;
 }

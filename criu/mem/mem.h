@@ -8,6 +8,7 @@
 #ifndef CRIU_MEM_MEM_H
 #define CRIU_MEM_MEM_H
 
+#include "mem/huge.h"
 #include "op.h"
 
 /* VMA status bits of the images (vma_entry.status) */
@@ -38,7 +39,9 @@ static inline bool vma_special(const struct vma *v)
 /* May its pages be left to userfaultfd? */
 static inline bool vma_lazy(const struct vma *v)
 {
-	return (v->e.status & VMA_ANON_PRIVATE) && !vma_special(v) && !(v->e.status & VMA_AIORING);
+	return (v->e.status & VMA_ANON_PRIVATE) && !vma_special(v) &&
+	       !(v->e.status & VMA_AIORING) &&
+	       (!hugetlb(v->e.flags) || hugetlb_can_be_lazy(v->e.flags));
 }
 static inline bool vma_private(const struct vma *v)
 {

@@ -251,7 +251,12 @@ static void add_unmap(struct puppet *p, uint64_t start, uint64_t end)
 		prog_add(p, RC_STOP, __NR_munmap, start, end - start);
 }
 
-/* Areas that parent and child have in common stay as the fork left them. */
+#define SAME_FLAGS (MAP_TYPE | MAP_GROWSDOWN | HUGETLB_FLAGS)
+
+/*
+ * Areas that parent and child have in common stay as the fork left them. But for lazy hugetlb memory: the kernel reserves huge pages for who has called mmap(),
+ * not for the child of a fork, and pages that come later must be sure to find room.
+ */
 static void mark_inherited(struct task *t)
 {
 	size_t k = 0;
@@ -268,8 +273,8 @@ static void mark_inherited(struct task *t)
 		o = &t->parent->vmas[k];
 		v->inherited = o->e.start == v->e.start && o->e.end == v->e.end &&
 			       o->e.status == v->e.status &&
-			       (o->e.flags & (MAP_TYPE | MAP_GROWSDOWN)) ==
-				       (v->e.flags & (MAP_TYPE | MAP_GROWSDOWN)) &&
+			       (o->e.flags & SAME_FLAGS) == (v->e.flags & SAME_FLAGS) &&
+			       !(opts.lazy_pages && hugetlb(v->e.flags)) &&
 			       o->file_id == v->file_id && o->e.pgoff == v->e.pgoff;
 	}
 }
@@ -324,7 +329,8 @@ static int map_vmas(struct op *op, struct task *t)
 	for (size_t i = 0; i < t->nr_vmas; i++) {
 		struct vma *v = &t->vmas[i];
 		int prot = v->e.prot,
-		    flags = v->e.flags & (MAP_TYPE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_NORESERVE);
+		    flags = v->e.flags & (MAP_TYPE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_NORESERVE |
+					  HUGETLB_FLAGS);
 
 		if (vma_special(v))
 			continue;
@@ -412,8 +418,9 @@ static int finish_mm(struct op *op, struct task *t)
 	m.auxv_size = (t->mm->n_mm_saved_auxv + 2) * 8;
 	prog_add(p, RC_STOP, __NR_prctl, PR_SET_MM, PR_SET_MM_MAP, prog_buf(p, &m, sizeof(m)),
 		 sizeof(m), 0);
-	if (t->mm->has_thp_disabled && t->mm->thp_disabled)
-		prog_add(p, RC_STOP, __NR_prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	/* fill_pages() has turned them off */
+	prog_add(p, RC_STOP, __NR_prctl, PR_SET_THP_DISABLE,
+		 t->mm->has_thp_disabled && t->mm->thp_disabled, 0, 0, 0);
 	return prog_run(p);
 }
 

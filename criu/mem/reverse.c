@@ -2,7 +2,7 @@
 /*
  * An area without any page has no reverse map (anon_vma). If the task splits it with mprotect(2) while its pages come, the parts may get reverse maps of their own;
  * then they never become one area again, and mremap(2) of both fails. At the source there was one, from the area's first page on. So here a page is touched, and
- * dropped again. It must not be a huge one, which the kernel would clear first. Kernels before 5.14 cannot do it (EINVAL), and go without.
+ * dropped again. (fill.c sees to it that it is not a huge one.) Kernels before 5.14 cannot do it (EINVAL), and go without.
  *
  * Ways that cost as much or less, and did not do: with UFFDIO_COPY from a page that cannot be read, when the areas are registered, areas stayed split in every fourth run of
  * test/zdtm/transition/lazy_split all the same; a guard (MADV_GUARD_INSTALL) shows in the area's flags for ever.
@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "mem/vdso_map.h"
@@ -28,7 +27,6 @@ struct touched {
 	uint64_t start, end; /* not dropped yet; END 0: none */
 	int drops[256];	     /* calls of the program */
 	unsigned nr_drops;
-	bool thp_off;
 };
 
 static int run(struct touched *to)
@@ -73,9 +71,6 @@ static int touch(struct touched *to, const struct vma *v)
 		if (run(to))
 			return -1;
 	}
-	if (!to->thp_off)
-		prog_add(to->p, RC_STOP, __NR_prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0);
-	to->thp_off = true;
 	if (!to->end)
 		to->start = v->e.start;
 	to->end = v->e.end;
@@ -86,7 +81,6 @@ static int touch(struct touched *to, const struct vma *v)
 int make_reverse_maps(struct op *op, struct task *t)
 {
 	struct touched to = { .op = op, .p = leader(t)->puppet };
-	int thp_disabled = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0); /* the puppet has it from us */
 
 	prog_reset(to.p);
 	for (size_t i = 0; i < t->nr_vmas; i++) {
@@ -96,8 +90,5 @@ int make_reverse_maps(struct op *op, struct task *t)
 			return -1;
 	}
 	drop(&to);
-	if (!to.thp_off)
-		return 0;
-	prog_add(to.p, RC_STOP, __NR_prctl, PR_SET_THP_DISABLE, thp_disabled > 0, 0, 0, 0);
-	return run(&to);
+	return to.nr_drops ? run(&to) : 0;
 }

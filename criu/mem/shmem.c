@@ -3,17 +3,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "mem/sink.h"
+#include "mem/source.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 
 #define PAGE  4096L
 #define CHUNK (64UL << 20) /* mapped at a time */
+
+/* How large the pages of a hugetlb object are; 0: it is none. */
+static uint64_t huge_page(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) || fs.f_type != HUGETLBFS_MAGIC ? 0 : fs.f_bsize;
+}
 
 static void *map_part(int fd, int prot, uint64_t off, uint64_t len)
 {
@@ -63,23 +74,50 @@ static int dump_extents(struct page_sink *s, int fd, uint64_t size)
 	return 0;
 }
 
+/*
+ * Of such an object the kernel does not tell what is a hole, and mapping one would fill it. Reading does not: what is all zeros counts as one.
+ */
+static int dump_huge(struct page_sink *s, int fd, uint64_t size, uint64_t huge)
+{
+	cleanup_free char *buf = xmalloc(huge);
+
+	if (!buf)
+		return -1;
+	for (uint64_t at = 0; at < size; at += huge) {
+		bool zeros = true;
+
+		if (pread_full(fd, buf, huge, at) != (ssize_t)huge) {
+			pr_perror("Can't read a huge page of a shared memory object");
+			return -1;
+		}
+		for (uint64_t i = 0; i < huge && zeros; i += PAGE)
+			zeros = page_is_zero(buf + i);
+		if (!zeros &&
+		    (sink_run(s, at, huge / PAGE, PE_PRESENT) || sink_write(s, buf, huge)))
+			return -1;
+	}
+	return 0;
+}
+
 int shmem_dump(int images, int fd, uint64_t size, uint32_t shmid)
 {
+	uint64_t huge = huge_page(fd);
 	struct page_sink s;
 	int ret;
 
 	if (sink_open(&s, images, IMG_SHMEM_PAGEMAP, shmid))
 		return -1;
-	ret = dump_extents(&s, fd, size);
+	ret = huge ? dump_huge(&s, fd, size, huge) : dump_extents(&s, fd, size);
 	return sink_close(&s) || ret ? -1 : 0;
 }
 
 static int restore_extent(int fd, const struct page_extent *ext)
 {
 	uint64_t left = ext->nr_pages * PAGE, to = ext->start, from = ext->off;
+	uint64_t chunk = max(CHUNK, huge_page(fd));
 
 	while (left) {
-		uint64_t len = min(left, CHUNK);
+		uint64_t len = min(left, chunk);
 		void *p = map_part(fd, PROT_READ | PROT_WRITE, to, len);
 		ssize_t n;
 
@@ -124,11 +162,12 @@ int shmem_restore(int images, int fd, uint64_t size, uint32_t shmid)
 	return ret;
 }
 
-int shmem_anonymous(uint64_t size)
+int shmem_anonymous(uint64_t size, uint32_t hugetlb_flags)
 {
 	uint64_t len = round_up(size ?: 1, PAGE);
 	char path[64];
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | hugetlb_flags, -1, 0);
 	int fd, saved;
 
 	if (p == MAP_FAILED)

@@ -14,8 +14,8 @@ int shmem_dump(int images, int fd, uint64_t size, uint32_t shmid);
 int shmem_restore(int images, int fd, uint64_t size, uint32_t shmid);
 /*
  * A descriptor of a fresh anonymous shared object, as mmap(MAP_SHARED|MAP_ANONYMOUS) makes it ("/dev/zero (deleted)"); SIZE is rounded up
- * to pages. -1 with errno: the caller may use a memfd instead.
+ * to pages. HUGETLB_FLAGS: MAP_HUGETLB and the size of the pages, or 0. -1 with errno: the caller may use a memfd instead.
  */
-int shmem_anonymous(uint64_t size);
+int shmem_anonymous(uint64_t size, uint32_t hugetlb_flags);
 
 #endif

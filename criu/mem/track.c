@@ -184,7 +184,8 @@ int track_areas(struct task *t, int pagemap, bool begin)
 	for (size_t i = 0; i < t->nr_vmas; i++) {
 		struct vma *v = &t->vmas[i];
 
-		if (!vma_lazy(v))
+		/* hugetlb memory is in no pre-dump */
+		if (!vma_lazy(v) || hugetlb(v->e.flags))
 			continue;
 		if (track_by_uffd()) {
 			if (track_area(t, v, pagemap, begin))

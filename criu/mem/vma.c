@@ -43,6 +43,8 @@ struct collect {
 	size_t cap;
 };
 
+#define HUGETLB_ANONYMOUS "/anon_hugepage (deleted)"
+
 static int classify(const struct task *t, const struct proc_vma *v, VmaEntry *e)
 {
 	bool deleted_zero = !strncmp(v->path, "/dev/zero (deleted)", 19);
@@ -63,6 +65,8 @@ static int classify(const struct task *t, const struct proc_vma *v, VmaEntry *e)
 		return refuse(t, v, "a mapping of a kernel object");
 	else if (!strncmp(v->path, "socket:", 7))
 		return refuse(t, v, "a packet socket's ring");
+	else if (!strcmp(v->path, HUGETLB_ANONYMOUS) && !v->shared)
+		e->status = VMA_REGULAR | VMA_ANON_PRIVATE;
 	else if (*v->path == '/')
 		e->status = VMA_REGULAR | (v->shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
 	else if (!strcmp(v->path, "[heap]"))
@@ -72,8 +76,26 @@ static int classify(const struct task *t, const struct proc_vma *v, VmaEntry *e)
 	else
 		e->status = VMA_REGULAR | VMA_ANON_PRIVATE;
 	if ((e->status & VMA_FILE_SHARED || e->status & VMA_FILE_PRIVATE) &&
-	    (deleted_zero || !strncmp(v->path, "/memfd:", 7)))
+	    (deleted_zero || !strncmp(v->path, "/memfd:", 7) ||
+	     !strcmp(v->path, HUGETLB_ANONYMOUS)))
 		e->status |= VMA_MEMFD;
+	return 0;
+}
+
+/* Anonymous memory of huge pages is a file to the kernel, and its blocks are as large as its pages. */
+static int set_hugetlb(const struct task *t, const struct proc_vma *pv, VmaEntry *e)
+{
+	char path[64];
+	struct stat st;
+
+	if (strcmp(pv->path, HUGETLB_ANONYMOUS))
+		return 0;
+	snprintf(path, sizeof(path), "map_files/%lx-%lx", pv->start, pv->end);
+	if (fstatat(t->proc, path, &st, 0)) {
+		pr_perror("Can't look at /proc/%d/%s (hugetlb memory)", t->pid, path);
+		return -1;
+	}
+	e->flags |= hugetlb_flags(st.st_blksize);
 	return 0;
 }
 
@@ -95,6 +117,8 @@ static int add_vma(const struct proc_vma *pv, void *arg)
 	if (classify(t, pv, &v->e))
 		return -1;
 	v->e.flags = pv->shared ? MAP_SHARED : MAP_PRIVATE;
+	if (set_hugetlb(t, pv, &v->e))
+		return -1;
 	if (v->e.status & VMA_ANON_PRIVATE) {
 		v->e.flags |= MAP_ANONYMOUS;
 	} else {
@@ -209,7 +233,7 @@ void vmas_free_flags(struct op *op)
 	op->smaps = NULL;
 }
 
-static int check_flags(const struct task *t, const struct proc_vma *v)
+static int check_flags(const struct task *t, const struct proc_vma *v, const VmaEntry *e)
 {
 	if (v->vm_flags & VMF_SS)
 		return refuse(t, v, "a shadow stack");
@@ -217,8 +241,9 @@ static int check_flags(const struct task *t, const struct proc_vma *v)
 		return refuse(t, v, "sealed with mseal()");
 	if (v->vm_flags & (VMF_PF | VMF_IO))
 		return refuse(t, v, "device memory");
-	if (v->vm_flags & VMF_HT)
-		return refuse(t, v, "hugetlb memory");
+	/* its pages are nowhere but in this host's memory, and files are not ours to carry over */
+	if ((v->vm_flags & VMF_HT) && !hugetlb(e->flags) && !(e->status & VMA_MEMFD))
+		return refuse(t, v, "hugetlb memory of a file");
 	/* write protection (VMF_UW) may be that of our own tracking, and changes no contents; the task's descriptor is met with its files */
 	if (v->vm_flags & (VMF_UM | VMF_UI))
 		return refuse(t, v, "registered with a userfaultfd of the task's own");
@@ -233,7 +258,7 @@ struct flags_walk {
 
 static int set_flags(const struct task *t, struct vma *v, const struct proc_vma *pv)
 {
-	if (!vma_special(v) && check_flags(t, pv))
+	if (!vma_special(v) && check_flags(t, pv, &v->e))
 		return -1;
 	if (v->e.has_fdflags)
 		v->e.fdflags = pv->shared && (pv->vm_flags & VMF_MW) ? O_RDWR : O_RDONLY;

@@ -4,9 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,8 +14,6 @@
 #include "util/log.h"
 #include "util/opts.h"
 #include "util/xmalloc.h"
-
-extern char **environ;
 
 /* An IPv4 address inside IPv6 is IPv4 on the wire. */
 static bool is_mapped(const uint32_t *a)
@@ -45,37 +43,43 @@ static void print_address(const struct connection *c, const uint32_t *a, char bu
 	inet_ntop(wire_family(c), mapped ? a + 3 : a, buf, INET6_ADDRSTRLEN);
 }
 
-/* Runs a tool with TEXT as its input. MAY_FAIL: its complaints go nowhere. -2: there is no such tool, not logged. */
+#define NO_TOOL 127
+
+static void exec_tool(char *const argv[], int input, bool quiet)
+{
+	int null = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+
+	if (dup2(input, 0) < 0 || (null >= 0 && dup2(null, 2) < 0))
+		_exit(1);
+	execvp(argv[0], argv);
+	_exit(errno == ENOENT ? NO_TOOL : 1);
+}
+
+/*
+ * Runs a tool with TEXT as its input. MAY_FAIL: its complaints go nowhere. -2: there is no such tool, not logged. (By fork: posix_spawn() shares memory with its
+ * child, which kernels before 6.3 do not allow to a restore that has unshared its time namespace.)
+ */
 static int run_tool(char *const argv[], const char *text, size_t len, bool may_fail)
 {
-	posix_spawn_file_actions_t actions;
-	int p[2], status, err;
+	cleanup_close int input = memfd_create("rules", MFD_CLOEXEC);
+	int status;
 	pid_t pid;
 
-	if (pipe2(p, O_CLOEXEC)) {
-		pr_perror("Can't make a pipe for %s", argv[0]);
+	if (input < 0 || write_full(input, text, len) || lseek(input, 0, SEEK_SET)) {
+		pr_perror("Can't write rules for %s", argv[0]);
 		return -1;
 	}
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, p[0], 0);
-	if (may_fail)
-		posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-	err = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(p[0]);
-	if (err) {
-		close(p[1]);
-		errno = err;
-		if (err == ENOENT)
-			return -2;
+	pid = fork();
+	if (!pid)
+		exec_tool(argv, input, may_fail);
+	if (pid < 0) {
 		pr_perror("Can't run %s", argv[0]);
 		return -1;
 	}
-	if (write_full(p[1], text, len))
-		pr_perror("Can't give rules to %s", argv[0]);
-	close(p[1]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_TOOL)
+		return -2;
 	if (!status || may_fail)
 		return 0;
 	pr_err("%s failed with status 0x%x: connections cannot be held still (--network-lock "

@@ -179,10 +179,6 @@ int timers_check(const CoreEntry *core)
 			pr_err("core image: POSIX timer %u is not valid", e->it_id);
 			return -1;
 		}
-		if (i && e->it_id <= timers->posix[i - 1]->it_id && !kernel_has(K_TIMER_CR_IDS)) {
-			pr_err("core image: POSIX timers are not in the order of their ids");
-			return -1;
-		}
 	}
 	return 0;
 }
@@ -215,16 +211,28 @@ static int create_by_id(struct part *w, const TaskTimersEntry *timers)
 	return 0;
 }
 
-/* Older kernels count ids up from 0: those between are made and deleted. */
+static int cmp_id(const void *a, const void *b)
+{
+	const PosixTimerEntry *x = *(PosixTimerEntry *const *)a, *y = *(PosixTimerEntry *const *)b;
+
+	return x->it_id < y->it_id ? -1 : x->it_id > y->it_id;
+}
+
+/* Older kernels count ids up from 0: those between are made and deleted. (And they list them backwards.) */
 int timers_create_by_counting(struct part *w)
 {
 	const TaskTimersEntry *timers = w->th->core->tc->timers;
 	unsigned next = 0;
 	int32_t *id;
 
+	qsort(timers->posix, timers->n_posix, sizeof(*timers->posix), cmp_id);
 	for (size_t i = 0; i < timers->n_posix; i++) {
 		const PosixTimerEntry *e = timers->posix[i];
 
+		if (e->it_id < next) {
+			pr_err("task %d: two POSIX timers have id %u", w->t->vpid, e->it_id);
+			return -1;
+		}
 		if (e->it_id > MAX_COUNTED_ID) {
 			pr_err("task %d: POSIX timer %u cannot be made: this kernel gives ids in "
 			       "order, and counting so far is too long",

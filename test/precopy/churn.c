@@ -2,9 +2,9 @@
 /*
  * A tree of processes that does to its memory whatever can be done to memory, at random, and knows what must be in every page.
  *
- *	churn STATE_FILE SEED PAUSE_US MAX_PROCESSES [MAX_PAGES [NR_THREADS]]
+ *	churn STATE_FILE SEED PAUSE_US MAX_PROCESSES [MAX_PAGES [NR_THREADS [hugetlb]]]
  *
- * MAX_PAGES: of one region (96). NR_THREADS of each process write to pages of their own, which nothing else moves, all the time, and move others about: also while the
+ * MAX_PAGES: of one region (96). hugetlb: these pages are of 2 MiB (MAP_HUGETLB). NR_THREADS of each process write to pages of their own, which nothing else moves, all the time, and move others about: also while the
  * main thread forks or remaps. STATE_FILE is mapped by all of them (struct state): what is in it survives outside of any checkpoint, so that a process that was
  * put back to an older state is found out. When WANT changes, every process verifies all that it has, says so in
  * its slot, and goes on. Tests: 35-precopy, 38-storm.
@@ -22,7 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE	    4096UL
+#define SMALL	    4096UL
+#define PAGE	    page_size
 #define MAX_PROCS   8
 #define MAX_REGIONS 24
 #define MAX_PAGES   1024
@@ -51,6 +52,8 @@ static struct state *state;
 static struct region regions[MAX_REGIONS];
 static uint64_t rng, counter, next_version;
 static unsigned me, nr_children, max_procs, max_pages = 96, nr_threads, pause_us;
+static uint64_t page_size = SMALL;
+static int map_flags = MAP_PRIVATE | MAP_ANONYMOUS;
 
 static uint64_t rnd_of(uint64_t *seed, uint64_t n)
 {
@@ -137,7 +140,7 @@ static struct hot {
 
 static uint64_t *hot_page(unsigned page)
 {
-	return (uint64_t *)(hot.base + page * PAGE);
+	return (uint64_t *)(hot.base + page * SMALL);
 }
 
 static uint64_t hot_word(unsigned page, unsigned i)
@@ -149,7 +152,7 @@ static void hot_write(unsigned page, uint64_t version)
 {
 	volatile uint64_t *p = hot_page(page);
 
-	for (unsigned i = 0; i < PAGE / 8; i++)
+	for (unsigned i = 0; i < SMALL / 8; i++)
 		p[i] = hot_word(page, i) + version;
 	hot.version[page] = version;
 }
@@ -158,7 +161,7 @@ static void hot_verify(unsigned page)
 {
 	uint64_t *p = hot_page(page);
 
-	for (unsigned i = 0; i < PAGE / 8; i++)
+	for (unsigned i = 0; i < SMALL / 8; i++)
 		if (p[i] - hot_word(page, i) != hot.version[page]) {
 			bad("a thread's page: version", &p[i], p[i] - hot_word(page, i),
 			    hot.version[page]);
@@ -171,7 +174,7 @@ static void hot_adopt(unsigned page)
 {
 	uint64_t *p = hot_page(page), first = p[0] - hot_word(page, 0), last = first;
 
-	for (unsigned i = 0; i < PAGE / 8; i++) {
+	for (unsigned i = 0; i < SMALL / 8; i++) {
 		uint64_t v = p[i] - hot_word(page, i);
 
 		if (v > last || v + 1 < first || v < hot.floor[page]) {
@@ -200,15 +203,15 @@ static uint64_t roam_word(const struct roamer *r, unsigned page, unsigned i)
 static void roam_fill(struct roamer *r, unsigned from)
 {
 	for (unsigned page = from; page < r->nr; page++)
-		for (unsigned i = 0; i < PAGE / 8; i++)
-			((uint64_t *)(r->base + page * PAGE))[i] = roam_word(r, page, i);
+		for (unsigned i = 0; i < SMALL / 8; i++)
+			((uint64_t *)(r->base + page * SMALL))[i] = roam_word(r, page, i);
 }
 
 static void roam_verify(const struct roamer *r)
 {
 	for (unsigned page = 0; page < r->nr; page++)
-		for (unsigned i = 0; i < PAGE / 8; i++) {
-			uint64_t *p = (uint64_t *)(r->base + page * PAGE) + i;
+		for (unsigned i = 0; i < SMALL / 8; i++) {
+			uint64_t *p = (uint64_t *)(r->base + page * SMALL) + i;
 
 			if (*p == roam_word(r, page, i))
 				continue;
@@ -219,7 +222,7 @@ static void roam_verify(const struct roamer *r)
 
 static char *roam_map(unsigned nr)
 {
-	return mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mmap(NULL, nr * SMALL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 static void roam(struct roamer *r, uint64_t *seed)
@@ -230,14 +233,14 @@ static void roam(struct roamer *r, uint64_t *seed)
 	switch (r->base ? rnd_of(seed, 5) : 0) {
 	case 0: /* a new one, perhaps where another thread had its own until now */
 		if (r->base)
-			munmap(r->base, r->nr * PAGE);
+			munmap(r->base, r->nr * SMALL);
 		r->base = roam_map(nr);
 		r->nr = nr;
 		roam_fill(r, 0);
 		break;
 	case 1:
 	case 2: /* the kernel chooses the place */
-		to = mremap(r->base, r->nr * PAGE, nr * PAGE, MREMAP_MAYMOVE);
+		to = mremap(r->base, r->nr * SMALL, nr * SMALL, MREMAP_MAYMOVE);
 		if (to == MAP_FAILED)
 			break;
 		r->base = to;
@@ -247,11 +250,11 @@ static void roam(struct roamer *r, uint64_t *seed)
 		break;
 	case 3:
 		to = roam_map(r->nr);
-		if (mremap(r->base, r->nr * PAGE, r->nr * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		if (mremap(r->base, r->nr * SMALL, r->nr * SMALL, MREMAP_MAYMOVE | MREMAP_FIXED,
 			   to) == to)
 			r->base = to;
 		else
-			munmap(to, r->nr * PAGE);
+			munmap(to, r->nr * SMALL);
 		break;
 	case 4:
 		roam_verify(r);
@@ -301,8 +304,8 @@ static void hot_begin(void)
 {
 	if (!nr_threads)
 		return;
-	hot.base = mmap(NULL, HOT_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
+	hot.base = mmap(NULL, HOT_PAGES * SMALL, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (unsigned i = 0; i < HOT_PAGES; i++)
 		hot_write(i, 1);
 	hot_start();
@@ -370,7 +373,7 @@ static void op_map(void)
 		return;
 	r->nr = rnd(max_pages) + 1;
 	r->prot = PROT_READ | PROT_WRITE;
-	r->base = mmap(NULL, r->nr * PAGE, r->prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	r->base = mmap(NULL, r->nr * PAGE, r->prot, map_flags, -1, 0);
 	if (r->base == MAP_FAILED) {
 		r->base = NULL;
 		return;
@@ -405,7 +408,11 @@ static void op_replace(void)
 	munmap(r->base, r->nr * PAGE);
 	r->prot = PROT_READ | PROT_WRITE;
 	/* where it was, if no thread has taken the place meanwhile */
-	r->base = mmap(r->base, r->nr * PAGE, r->prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	r->base = mmap(r->base, r->nr * PAGE, r->prot, map_flags, -1, 0);
+	if (r->base == MAP_FAILED) {
+		r->base = NULL;
+		return;
+	}
 	memset(r->version, 0, sizeof(r->version));
 	if (rnd(2))
 		fill(r, rnd(r->nr));
@@ -449,13 +456,13 @@ static void move(struct region *r, char *to)
 
 static char *reserve(const struct region *r)
 {
-	return mmap(NULL, r->nr * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mmap(NULL, r->nr * PAGE, PROT_NONE, map_flags | MAP_NORESERVE, -1, 0);
 }
 
 /* The hole at AT, where R has just been. False: a thread has taken it. */
 static bool claim(const struct region *r, char *at)
 {
-	return mmap(at, r->nr * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+	return mmap(at, r->nr * PAGE, PROT_NONE, map_flags | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
 		    -1, 0) == at;
 }
 
@@ -644,6 +651,10 @@ int main(int argc, char **argv)
 		max_pages = atoi(argv[5]);
 	if (argc > 6)
 		nr_threads = atoi(argv[6]);
+	if (argc > 7) {
+		page_size = 2 << 20;
+		map_flags |= MAP_HUGETLB;
+	}
 	state = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	state->slots[0].used = 1;

@@ -2,17 +2,20 @@
 /*
  * Many processes with some memory each, which they verify when they are asked.
  *
- *	many STATE_FILE NR_PROCESSES MIB [huge]
+ *	many STATE_FILE NR_PROCESSES MIB [huge | hugetlb]
  *
  * huge: in huge pages, but for the last 4 MiB, which were, and shall not be any more (MADV_NOHUGEPAGE). Its address is in state->at.
+ * hugetlb: in pages that mmap() was asked for.
  * STATE_FILE as in churn.c. Each process looks at one page of its own all the time, at random.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -55,9 +58,20 @@ static void verify(uint64_t page)
 		}
 }
 
+/* Where the kernel has no such pages it says so to whoever waits. */
+static void no_memory(void)
+{
+	atomic_fetch_add(&state->bad, 1);
+	snprintf(state->why, sizeof(state->why), "mmap");
+	atomic_fetch_add(&state->ready, 1);
+	pause();
+}
+
 int main(int argc, char **argv)
 {
 	int fd = argc < 4 ? -1 : open(argv[1], O_RDWR | O_CREAT, 0600);
+	bool huge = argc > 4 && !strcmp(argv[4], "huge");
+	bool hugetlb = argc > 4 && !strcmp(argv[4], "hugetlb");
 	uint64_t nr, rng = 1;
 
 	if (fd < 0 || ftruncate(fd, 4096))
@@ -72,11 +86,13 @@ int main(int argc, char **argv)
 			break;
 		}
 	mem = mmap((void *)0x200000000000, nr_pages * PAGE, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (argc > 4)
+		   MAP_PRIVATE | MAP_ANONYMOUS | (hugetlb ? MAP_HUGETLB : 0), -1, 0);
+	if (mem == MAP_FAILED)
+		no_memory();
+	if (huge)
 		madvise(mem, nr_pages * PAGE, MADV_HUGEPAGE);
 	fill();
-	if (argc > 4)
+	if (huge)
 		madvise((char *)mem + nr_pages * PAGE - (4 << 20), 4 << 20, MADV_NOHUGEPAGE);
 	state->at = (uint64_t)mem;
 	state->slots[me].used = 1;

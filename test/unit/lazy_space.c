@@ -302,12 +302,50 @@ static void many_runs(void **state)
 	object_free(obj);
 }
 
+/* Memory of huge pages behind small ones, in one run: a server knows no difference. */
+static void hugetlb_areas(void **state)
+{
+	struct pagemap *pm = calloc(1, sizeof(*pm));
+	uint64_t len, nr = 100, src = 3 * HUGE_SIZE, page;
+	struct object *obj;
+
+	pm->pages_fd = -1;
+	pm->runs = calloc(2, sizeof(*pm->runs));
+	pm->nr = 2;
+	pm->runs[0] = (struct page_run){ HUGE_SIZE - 3 * PG, 3 + 2 * HUGE_PAGES, PE_LAZY, 0 };
+	pm->runs[1] = (struct page_run){ 4 * HUGE_SIZE, 2, PE_LAZY, 0 };
+	obj = object_new(42, pm);
+	assert_false(object_hugetlb(obj, HUGE_SIZE, &len));
+	assert_int_equal(object_skip_hugetlb(obj, 3, &nr), 0);
+	assert_int_equal(nr, 100);
+	assert_int_equal(huge_add(&obj->hugetlb, HUGE_SIZE, 3 * HUGE_SIZE), 0);
+
+	assert_false(object_hugetlb(obj, HUGE_SIZE - 3 * PG, &len));
+	assert_int_equal(len, 3 * PG);
+	assert_true(object_hugetlb(obj, HUGE_SIZE + 5 * PG, &len));
+	assert_int_equal(len, 2 * HUGE_SIZE - 5 * PG);
+	assert_false(object_hugetlb(obj, 3 * HUGE_SIZE, &len));
+
+	assert_int_equal(object_skip_hugetlb(obj, 1, &nr), 0);
+	assert_int_equal(nr, 2);
+	assert_int_equal(object_skip_hugetlb(obj, 3, &nr), 2 * HUGE_PAGES);
+	assert_int_equal(object_skip_hugetlb(obj, 3 + HUGE_PAGES, &nr), HUGE_PAGES);
+
+	assert_true(object_next_pages(obj, &src, 5 * HUGE_SIZE, &page, &nr));
+	assert_int_equal(src, 4 * HUGE_SIZE);
+	assert_int_equal(page, 3 + 2 * HUGE_PAGES);
+	assert_int_equal(nr, 2);
+	src += nr * PG;
+	assert_false(object_next_pages(obj, &src, 5 * HUGE_SIZE, &page, &nr));
+	object_free(obj);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states),	 cmocka_unit_test(cut_reports),
 		cmocka_unit_test(against_model), cmocka_unit_test(messages_that_overtake),
-		cmocka_unit_test(many_runs),
+		cmocka_unit_test(many_runs),	 cmocka_unit_test(hugetlb_areas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

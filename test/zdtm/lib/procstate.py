@@ -108,6 +108,8 @@ def parse_maps(pid, canon):
             ino, path = int(m.group(6)), m.group(7)
             if path.startswith('[anon:'):
                 path = ''
+            if path == '/anon_hugepage (deleted)' and m.group(3).endswith('p'):
+                ino = 0    # of the kernel's own: nothing is shared by it
             if path.endswith(' (deleted)') or path.startswith('/SYSV'):
                 ino = canon('object', (m.group(5), ino)) if ino else 0
             if not ino:

@@ -14,6 +14,8 @@ int main(int argc, char **argv)
 		   -1, 0);
 	if (mem == MAP_FAILED)
 		die("mmap");
+	SYS(madvise(mem, LEN,
+		    MADV_NOHUGEPAGE)); /* which would come whole, where they come unasked */
 	for (i = 0; i < 64; i++)
 		fill(mem + i * (LEN / 64) + i * PAGE, PAGE, i);
 	test_daemon();

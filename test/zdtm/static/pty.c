@@ -8,7 +8,8 @@
 int main(int argc, char **argv)
 {
 	struct winsize ws = { 33, 77, 5, 6 }, wsnow;
-	struct termios t, now;
+	struct termios t = {},
+		       now = {}; /* they are compared with what lies between their members */
 	int master, slave, n;
 	char name[64], buf[64];
 	struct gate g;
