@@ -164,4 +164,11 @@ uint64_t object_next_left(const struct object *obj, uint64_t page, uint64_t most
 /* How many from PAGE on, below END, are like it: all MISSING, or all not DONE. */
 uint64_t space_stretch(const struct space *sp, uint64_t page, uint64_t end, bool missing_only);
 
+/* ---- regions.c, which has all that is about addresses; only space.c calls these ---- */
+void regions_init(struct space *sp);
+/* Everything is at its source address. -1: out of memory, logged, as with the next one. */
+int regions_begin(struct space *sp);
+int regions_copy(struct space *sp, struct space *from);
+void regions_free(struct space *sp);
+
 #endif
