@@ -51,6 +51,7 @@ static int forked(struct lazyd *d, struct space *sp, int uffd)
 	}
 	pr_debug("task %d forked, its child lacks %" PRIu64 " pages", sp->pid, child->nr_left);
 	d->unsettled = true;
+	child->forked_ns = now_ns();
 	d->nr_spaces++;
 	d->nr_left += child->nr_left;
 	d->st.history->total_pages += child->nr_left;
@@ -136,15 +137,30 @@ void settled(struct lazyd *d, struct space *sp)
 	sp->forked_from = NULL;
 }
 
-/* 1: what is known of SP's mappings is right, 0: not yet, -1 logged */
+/*
+ * A parent whose threads change mappings all the time is never seen at rest. What they were at when it forked has been told long before PATIENCE_NS in all but
+ * the rarest cases, and before SETTLED_NS in any: until then late messages are still looked at for the child, but nobody waits for them.
+ */
+#define PATIENCE_NS 5000000ULL
+#define SETTLED_NS  1000000000ULL
+
+static bool patient(const struct space *sp)
+{
+	return sp->forked_from && now_ns() < sp->forked_ns + PATIENCE_NS;
+}
+
+/* Reads what the parent of SP has to say, if it may concern SP. -1 logged */
 static int settle(struct lazyd *d, struct space *sp)
 {
 	struct space *parent = sp->forked_from;
 
-	if (parent && parent->uffd >= 0 && uffd_is_changing(parent->uffd))
+	if (!parent)
+		return 0;
+	if (parent->uffd >= 0 && now_ns() < sp->forked_ns + SETTLED_NS &&
+	    uffd_is_changing(parent->uffd))
 		return events_read(d, parent) < 0 ? -1 : 0;
 	sp->forked_from = NULL;
-	return 1;
+	return 0;
 }
 
 void end_if_complete(struct lazyd *d, struct space *sp)
@@ -159,9 +175,9 @@ void end_if_complete(struct lazyd *d, struct space *sp)
 	space_ended(d, sp);
 }
 
-int settle_space(struct lazyd *d, struct space *sp)
+int settle_space(struct lazyd *d, struct space *sp, uint64_t src, uint64_t end)
 {
-	while (sp->uffd >= 0 && (sp->forked_from || !TAILQ_EMPTY(&sp->displaced))) {
+	while (sp->uffd >= 0 && (patient(sp) || space_displaced(sp, src, end))) {
 		if (events_read(d, sp) < 0 || settle_spaces(d))
 			return -1;
 		sched_yield();
@@ -181,7 +197,7 @@ int settle_spaces(struct lazyd *d)
 		TAILQ_FOREACH (sp, &obj->spaces, link) {
 			if (sp->uffd < 0 || !space_unsettled(sp))
 				continue;
-			if (settle(d, sp) < 0)
+			if (settle(d, sp))
 				return -1;
 			if (sp->uffd < 0)
 				continue;
@@ -211,12 +227,14 @@ static int queue_fault(struct lazyd *d, struct space *sp, uint64_t addr)
 
 int events_read(struct lazyd *d, struct space *sp)
 {
-	int uffd = sp->uffd, some = 0, known = settle(d, sp);
+	int uffd = sp->uffd, some = 0;
 	const struct uffd_msg *msgs;
 	ssize_t n;
 
-	if (known <= 0)
-		return known;
+	if (settle(d, sp))
+		return -1;
+	if (patient(sp))
+		return 0;
 	do {
 		n = journal_read(d->j, uffd, &msgs);
 		if (n < 0 && errno == EAGAIN)
@@ -299,9 +317,10 @@ static int answer(struct lazyd *d, struct fault *f)
 
 	if (sp->uffd < 0)
 		return 0;
-	page = settle(d, sp);
-	if (page <= 0)
-		return page ? -1 : 1;
+	if (settle(d, sp))
+		return -1;
+	if (patient(sp))
+		return 1;
 	if (!space_source(sp, f->addr, &src, &len))
 		return zero_fault(d, f);
 	page = object_page(sp->obj, src, &left);

@@ -97,8 +97,8 @@ int mapping_changed(struct lazyd *d, struct space *sp, const struct uffd_msg *m)
 void settled(struct lazyd *d, struct space *sp);
 /* After each round: looks which spaces are settled by now. -1 logged. */
 int settle_spaces(struct lazyd *d);
-/* Before something is put into SP that comes only once: waits until it is known where everything belongs. -1 logged. */
-int settle_space(struct lazyd *d, struct space *sp);
+/* Before what belongs to the source bytes from SRC to END, and comes only once, is put into SP: waits until it is known where. -1 logged. */
+int settle_space(struct lazyd *d, struct space *sp, uint64_t src, uint64_t end);
 /* Nothing is missing in SP any more: it ends, unless a child of it is unsettled. */
 void end_if_complete(struct lazyd *d, struct space *sp);
 /* Reads all messages of SP: changes of its mappings take effect, faults go to the queue. 1: something was read, 0: nothing, -1 logged */

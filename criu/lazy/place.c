@@ -53,7 +53,7 @@ static int place_in_space(struct lazyd *d, struct space *sp, uint64_t first, con
 {
 	uint64_t src = first, page, addr, nr, done;
 
-	if (settle_space(d, sp))
+	if (settle_space(d, sp, first, end))
 		return -1;
 	while (sp->uffd >= 0 && next_stretch(sp, &src, end, &page, &addr, &nr)) {
 		enum uffd_result r = uffd_fill(sp->uffd, addr, data ? data + (src - first) : NULL,
@@ -126,7 +126,7 @@ static void huge_done(struct lazyd *d, struct space *sp, uint64_t src, enum arri
 static int place_huge_in_space(struct lazyd *d, struct space *sp, uint64_t src, const void *data,
 			       enum arrival why)
 {
-	if (settle_space(d, sp))
+	if (settle_space(d, sp, src, src + HUGE_SIZE))
 		return -1;
 	while (hugetlb_lacks(sp, src)) {
 		uint64_t at = src, addr, len;

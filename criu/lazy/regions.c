@@ -364,6 +364,16 @@ void space_quiet(struct space *sp, gone_fn gone, void *arg)
 	sp->epoch++;
 }
 
+bool space_displaced(const struct space *sp, uint64_t src, uint64_t end)
+{
+	const struct region *r;
+
+	TAILQ_FOREACH (r, &sp->displaced, link)
+		if (r->src < end && src < r->src + (r->end - r->start))
+			return true;
+	return false;
+}
+
 bool space_unsettled(const struct space *sp)
 {
 	return sp->forked_from || sp->nr_vacated || !TAILQ_EMPTY(&sp->displaced);

@@ -87,6 +87,7 @@ struct space {
 	unsigned nr_vacated;
 	unsigned epoch;		   /* changes with space_quiet() */
 	struct space *forked_from; /* whose moves may still turn out to have come before the fork */
+	uint64_t forked_ns;	   /* when the fork was told */
 	uint64_t *state;	   /* 32 pages a word */
 	uint64_t nr_left;	   /* pages not DONE */
 	struct stream {		   /* sequential readers: several threads may be */
@@ -136,6 +137,8 @@ int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len);
 void space_quiet(struct space *sp, gone_fn gone, void *arg);
 /* May there be changes that have not been told? */
 bool space_unsettled(const struct space *sp);
+/* Has something of the source bytes from SRC to END been displaced, and not been told of since? */
+bool space_displaced(const struct space *sp, uint64_t src, uint64_t end);
 /* Is anything between START and START + LEN not DONE, as far as is known? */
 bool space_lacks(struct space *sp, uint64_t start, uint64_t len);
 
