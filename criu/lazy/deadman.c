@@ -153,7 +153,7 @@ static int slow_one(const char *path, int at)
 	int fd = inotify_init1(IN_CLOEXEC);
 
 	if (fd >= 0)
-		inotify_add_watch(fd, path, IN_DELETE_SELF);
+		inotify_add_watch(fd, path, IN_DELETE_SELF); /* as number 1 */
 	return up(fd, at);
 }
 
@@ -232,6 +232,9 @@ void deadman_off(void)
 	}
 	if (dir)
 		closedir(dir);
+	/* what is not watched any more is cleared away together: then one release waits for it, and not each one after the other */
+	for (unsigned i = 0; place >= 0 && i < ARRAY_SIZE(slow_paths); i++)
+		inotify_rm_watch(slow[i], 1);
 	/* their release is the last holder's, who has more time than we */
 	if (place >= 0 && !unshare(CLONE_FILES))
 		for (unsigned i = 0; i < ARRAY_SIZE(slow_paths); i++)
