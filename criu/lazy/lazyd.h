@@ -63,7 +63,7 @@ struct lazyd {
 };
 
 /* What is copied at once between two looks at new faults. */
-#define SLICE_PAGES 32
+#define SLICE_PAGES 64
 #define SLICE	    (SLICE_PAGES * PAGE_SIZE)
 /* The most that a sequential fault brings. */
 #define MAX_WIDEN 32U
