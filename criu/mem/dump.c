@@ -177,6 +177,10 @@ static int add_region(const struct scan_region *r, void *arg)
 	if ((r->categories & PM_HUGE) && vma_lazy(o->vma) && !hugetlb(o->vma->e.flags) &&
 	    huge_add(&o->huge, r->start, r->end))
 		return 1;
+	if (o->op->follow && o->vma->registered && !o->vma->tracked &&
+	    !(r->categories & PM_WRITTEN) &&
+	    track_protect_stale(o->t, r->start, (r->end - r->start) / PAGE_SIZE))
+		return 1;
 	o->op->stats.pages_scanned += (r->end - r->start) / PAGE_SIZE;
 	if (o->vma->tracked && !(r->categories & PM_WRITTEN))
 		ret = leave(o, r->start, r->end, leave_to_parent);

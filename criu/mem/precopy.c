@@ -47,6 +47,9 @@ static int add_found(const struct scan_region *r, void *arg)
 	uint32_t flags = unchanged ? PE_PARENT : PE_LAZY | PE_PRESENT;
 	struct page_run *last = pc->nr ? &pc->runs[pc->nr - 1] : NULL;
 
+	if (!pc->vma->tracked && !(r->categories & PM_WRITTEN) &&
+	    track_protect_stale(pc->t, r->start, nr_pages))
+		return 1;
 	pc->op->stats.pages_scanned += nr_pages;
 	if (unchanged)
 		pc->op->stats.pages_skipped_parent += nr_pages;

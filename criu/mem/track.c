@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -218,4 +219,19 @@ void track_unprotect(struct task *t, uint64_t addr, uint64_t nr_pages)
 	/* fails where the area is gone: what comes there is new, and counts as written */
 	if (t->uffd >= 0)
 		ioctl(t->uffd, UFFDIO_WRITEPROTECT, &wp);
+}
+
+int track_protect_stale(struct task *t, uint64_t addr, uint64_t nr_pages)
+{
+	struct uffdio_writeprotect wp = { .range = { addr, nr_pages * PAGE_SIZE },
+					  .mode = UFFDIO_WRITEPROTECT_MODE_WP };
+
+	while (t->uffd >= 0 && ioctl(t->uffd, UFFDIO_WRITEPROTECT, &wp)) {
+		if (errno == EINTR || errno == EAGAIN)
+			continue;
+		pr_perror("Task %d: can't write-protect %#" PRIx64 ", %" PRIu64 " pages", t->pid,
+			  addr, nr_pages);
+		return -1;
+	}
+	return 0;
 }

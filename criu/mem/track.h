@@ -39,4 +39,10 @@ int track_begin_soft_dirty(struct task *t);
 /* The page could not be saved: the next link shall take it as written. */
 void track_unprotect(struct task *t, uint64_t addr, uint64_t nr_pages);
 
+/*
+ * Pages of an area that was not tracked until now, and that count as protected all the same. The kernel forgets an area's registration, and leaves its marks, when
+ * mremap(2) joins to it what is moved beside it. What is marked so can be written without being told of, and a scan protects only what counts as written. -1 logged.
+ */
+int track_protect_stale(struct task *t, uint64_t addr, uint64_t nr_pages);
+
 #endif
