@@ -149,7 +149,6 @@ struct puppet *puppet_clone_root(struct arena *a, pid_t vpid, uint64_t flags)
 	};
 	struct ready *ready = (struct ready *)arena_data(a, 0);
 	struct puppet *p = NULL;
-	int signo;
 	pid_t pid;
 
 	ready->state = 0;
@@ -166,7 +165,7 @@ struct puppet *puppet_clone_root(struct arena *a, pid_t vpid, uint64_t flags)
 		pr_perror("Can't seize the new root task");
 		goto kill;
 	}
-	if (trace_wait_stop(pid, &signo))
+	if (trace_wait_stop(pid))
 		goto kill;
 	p = puppet_of(a, pid, vpid, 0);
 	if (p)
@@ -184,7 +183,6 @@ struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, ui
 	pid_t *set_tid, tid;
 	struct puppet *p;
 	uint64_t at, at_tid;
-	int signo;
 
 	prog_reset(parent);
 	at_tid = prog_data(parent, sizeof(*set_tid), &set_tid);
@@ -202,7 +200,7 @@ struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, ui
 		clone_error(vpid);
 		return NULL;
 	}
-	if (trace_wait_stop(tid, &signo)) {
+	if (trace_wait_stop(tid)) {
 		pr_err("The new task %d ended at once", vpid);
 		return NULL;
 	}

@@ -14,12 +14,11 @@
 #include "proc/proc.h"
 #include "remote/arena.h"
 #include "remote/puppet.h"
+#include "remote/seize.h"
 #include "remote/trace.h"
 #include "util/io.h"
 #include "util/kernel.h"
 #include "util/log.h"
-
-#define SEIZE_OPTIONS PTRACE_O_TRACESYSGOOD
 
 static void on_alarm(int signo)
 {
@@ -81,159 +80,6 @@ void tasks_free(struct op *op)
 	}
 	op->root = NULL;
 	op->nr_tasks = 0;
-}
-
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
-
-static bool is_kernel_thread(pid_t tid)
-{
-	cleanup_free char *text = NULL;
-	struct proc_stat st;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	text = read_file_at(AT_FDCWD, path, NULL);
-	return text && !proc_parse_stat(text, &st) && (st.flags & PF_KTHREAD);
-}
-
-/* Why a thread can't be seized: 1: it has ended, or is about to; else -1, logged. */
-static int not_seized(pid_t tid, int err)
-{
-	cleanup_free char *text = NULL;
-	struct proc_status st;
-	char path[64];
-	bool ended;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	text = read_file_at(AT_FDCWD, path, NULL);
-	if (!text)
-		return 1;
-	if (proc_parse_status(text, &st))
-		return -1;
-	proc_status_free(&st);
-	ended = st.state == 'Z' || st.state == 'X';
-	if (ended)
-		return 1;
-	if (is_kernel_thread(tid)) {
-		pr_err("Process %d is a thread of the kernel: it has no memory or state that could "
-		       "be saved",
-		       tid);
-		return -1;
-	}
-	errno = err;
-	if (st.tracer)
-		pr_err("Can't seize task %d: process %d traces it already (a debugger?)", tid,
-		       st.tracer);
-	else if (err == EPERM)
-		pr_err("Can't seize task %d: Operation not permitted. criu must run as root, with "
-		       "CAP_SYS_PTRACE, and outside of what forbids ptrace",
-		       tid);
-	else
-		pr_perror("Can't seize task %d", tid);
-	return -1;
-}
-
-static long seize_options(void)
-{
-	/* a filter of the task's own must not see what its puppet does */
-	return SEIZE_OPTIONS | (kernel_has(K_SECCOMP_SUSPEND) ? PTRACE_O_SUSPEND_SECCOMP : 0);
-}
-
-static int seize(pid_t tid)
-{
-	if (!ptrace(PTRACE_SEIZE, tid, 0, seize_options()) && !ptrace(PTRACE_INTERRUPT, tid, 0, 0))
-		return 0;
-	return errno == ESRCH ? 1 : not_seized(tid, errno);
-}
-
-static struct thread *find_thread(struct task *t, pid_t tid)
-{
-	for_each_thread (th, t)
-		if (th->tid == tid)
-			return th;
-	return NULL;
-}
-
-static int add_thread(struct task *t, pid_t tid)
-{
-	struct thread *th = xrealloc(t->threads, (t->nr_threads + 1) * sizeof(*th));
-
-	if (!th)
-		return -1;
-	t->threads = th;
-	th[t->nr_threads++] = (struct thread){ .tid = tid, .task = t };
-	return 0;
-}
-
-static void drop_thread(struct task *t, struct thread *th)
-{
-	unsigned i = th - t->threads;
-
-	memmove(th, th + 1, (t->nr_threads - i - 1) * sizeof(*th));
-	t->nr_threads--;
-}
-
-/* Waits until the thread is stopped. 1: it ended instead. */
-static int wait_stopped(struct thread *th)
-{
-	int signo, ret;
-
-	ret = trace_wait_stop(th->tid, &signo);
-	if (ret == -1 && trace_timed_out)
-		pr_err("Task %d does not stop: is it waiting for a device, or for its vfork()ed "
-		       "child? (--timeout sets how long criu waits)",
-		       th->tid);
-	if (ret == -1)
-		return -1;
-	if (ret == -2)
-		return 1;
-	if (signo != SIGTRAP) {
-		th->task->state = TASK_STOPPED;
-		th->task->stop_signo = signo;
-	}
-	return 0;
-}
-
-/* Seizes the threads of T that are not yet known. Returns how many there were, or -1. */
-static int seize_new_threads(struct task *t)
-{
-	cleanup_closedir DIR *d = NULL;
-	unsigned first = t->nr_threads;
-	struct dirent *de;
-	int fd = openat(t->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d) {
-		if (errno == ENOENT || errno == ESRCH)
-			return 0;
-		pr_perror("Can't list the threads of task %d", t->pid);
-		return -1;
-	}
-	while ((de = readdir(d))) {
-		pid_t tid = atoi(de->d_name);
-		int ret;
-
-		if (tid <= 0 || find_thread(t, tid))
-			continue;
-		ret = seize(tid);
-		if (ret < 0)
-			return -1;
-		if (!ret && add_thread(t, tid)) {
-			ptrace(PTRACE_DETACH, tid, 0, 0);
-			return -1;
-		}
-	}
-	for (unsigned i = first; i < t->nr_threads;) {
-		int ret = wait_stopped(&t->threads[i]);
-
-		if (ret < 0)
-			return -1;
-		if (ret)
-			drop_thread(t, &t->threads[i]);
-		else
-			i++;
-	}
-	return t->nr_threads - first;
 }
 
 static struct task *new_task(struct op *op, struct task *parent, pid_t pid)
@@ -312,8 +158,8 @@ static int describe(struct op *op, struct task *t)
 		t->state = TASK_DEAD;
 		t->exit_code = stat.exit_code;
 		while (t->nr_threads > 1)
-			drop_thread(t, &t->threads[t->nr_threads - 1]);
-		if (!t->nr_threads && add_thread(t, t->pid))
+			thread_drop(t, &t->threads[t->nr_threads - 1]);
+		if (!t->nr_threads && thread_add(t, t->pid))
 			return -1;
 	}
 	return 0;
@@ -377,7 +223,7 @@ static int freeze_round(struct op *op, int *nr_new)
 	TAILQ_FOREACH_SAFE (t, &op->tasks, link, tmp) {
 		if (t->state == TASK_DEAD)
 			continue;
-		ret = seize_new_threads(t);
+		ret = seize_threads(t);
 		if (ret < 0)
 			return -1;
 		*nr_new += ret;

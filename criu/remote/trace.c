@@ -119,28 +119,51 @@ int trace_wait_clone(pid_t tid, pid_t image_tid, pid_t *child)
 	}
 }
 
-int trace_wait_stop(pid_t tid, int *signo)
+enum trace_stop trace_stop(pid_t tid, bool wait, int *signo)
 {
 	for (;;) {
+		pid_t got;
 		int status;
 
-		if (wait_for(tid, &status) < 0) {
+		got = wait ? wait_for(tid, &status) : waitpid(tid, &status, __WALL | WNOHANG);
+		if (!got)
+			return TRACE_RUNS;
+		if (got < 0 && errno == ECHILD)
+			return TRACE_RENAMED;
+		if (got < 0 && errno == EINTR)
+			return TRACE_RUNS;
+		if (got < 0) {
 			pr_perror("Can't wait for task %d", tid);
-			return -1;
+			return TRACE_FAILED;
 		}
 		if (!WIFSTOPPED(status))
-			return -2;
+			return TRACE_ENDED;
 		if (status >> 16 == PTRACE_EVENT_STOP) {
 			*signo = WSTOPSIG(status);
-			return 0;
+			return TRACE_STOPPED;
 		}
 		/* a signal or an event of its own was first: let it go on, the interrupt follows */
-		if (ptrace(PTRACE_CONT, tid, 0, status >> 16 ? 0 : WSTOPSIG(status))) {
-			if (errno == ESRCH)
-				continue;
+		if (ptrace(PTRACE_CONT, tid, 0, status >> 16 ? 0 : WSTOPSIG(status)) &&
+		    errno != ESRCH) {
 			pr_perror("Can't continue task %d", tid);
-			return -1;
+			return TRACE_FAILED;
 		}
+	}
+}
+
+int trace_wait_stop(pid_t tid)
+{
+	int signo;
+
+	switch (trace_stop(tid, true, &signo)) {
+	case TRACE_STOPPED:
+		return 0;
+	case TRACE_RUNS:
+		errno = EINTR;
+		pr_perror("Can't wait for task %d", tid);
+		return -1;
+	default:
+		return -1;
 	}
 }
 
@@ -171,13 +194,11 @@ long trace_syscall(pid_t tid, pid_t image_tid, uint64_t ip, long nr, const uint6
 
 int trace_to_event_stop(pid_t tid, pid_t image_tid)
 {
-	int signo;
-
 	if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) || ptrace(PTRACE_CONT, tid, 0, 0)) {
 		pr_perror("Can't interrupt task %d", image_tid);
 		return -1;
 	}
-	return trace_wait_stop(tid, &signo) ? -1 : 0;
+	return trace_wait_stop(tid);
 }
 
 int trace_get_sigmask(pid_t tid, uint64_t *mask)

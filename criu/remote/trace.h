@@ -21,8 +21,17 @@ int trace_cont_signal(pid_t tid, int signo);
 int trace_wait_trap(pid_t tid, pid_t image_tid, int *pending_stop);
 /* The same for a program that clones: *CHILD is the new task (0: none was made). The child is left in its first stop, not yet waited for. */
 int trace_wait_clone(pid_t tid, pid_t image_tid, pid_t *child);
-/* Waits for a PTRACE_EVENT_STOP. *SIGNO: the stop signal of a group stop, SIGTRAP otherwise. -1: logged; -2: exited. */
-int trace_wait_stop(pid_t tid, int *signo);
+enum trace_stop {
+	TRACE_STOPPED, /* a PTRACE_EVENT_STOP */
+	TRACE_RUNS,    /* not yet, or SIGALRM came */
+	TRACE_ENDED,   /* and has been waited for */
+	TRACE_RENAMED, /* nobody of this tid is traced: it executed a program, and has its leader's tid now */
+	TRACE_FAILED, /* logged */
+};
+/* Looks, or waits (until the SIGALRM of --timeout) for a stop. *SIGNO: the stop signal of a group stop, SIGTRAP otherwise. */
+enum trace_stop trace_stop(pid_t tid, bool wait, int *signo);
+/* Waits for the PTRACE_EVENT_STOP of a task that criu has made. -1: not reached. */
+int trace_wait_stop(pid_t tid);
 /* One system call at the syscall instruction IP, by PTRACE_SYSCALL (no signal is involved). Result, or -EIO logged. */
 long trace_syscall(pid_t tid, pid_t image_tid, uint64_t ip, long nr, const uint64_t args[6]);
 /* From any stop to a PTRACE_EVENT_STOP without running a single instruction of the task. -1 logged. */

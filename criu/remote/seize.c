@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "util/xmalloc.h"
+
+#include "remote/seize.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+#include "proc/proc.h"
+#include "remote/trace.h"
+#include "util/io.h"
+#include "util/kernel.h"
+#include "util/log.h"
+
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+static bool is_kernel_thread(pid_t tid)
+{
+	cleanup_free char *text = NULL;
+	struct proc_stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	text = read_file_at(AT_FDCWD, path, NULL);
+	return text && !proc_parse_stat(text, &st) && (st.flags & PF_KTHREAD);
+}
+
+/* Why a thread can't be seized: 1: it has ended, or is about to; 2: for no lasting reason, if there may be TRIES more; else -1, logged. */
+static int not_seized(pid_t tid, int err, int tries)
+{
+	cleanup_free char *text = NULL;
+	struct proc_status st;
+	char path[64];
+	bool ended;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	text = read_file_at(AT_FDCWD, path, NULL);
+	if (!text)
+		return 1;
+	if (proc_parse_status(text, &st))
+		return -1;
+	proc_status_free(&st);
+	ended = st.state == 'Z' || st.state == 'X';
+	if (ended)
+		return 1;
+	if (is_kernel_thread(tid)) {
+		pr_err("Process %d is a thread of the kernel: it has no memory or state that could "
+		       "be saved",
+		       tid);
+		return -1;
+	}
+	/* a leader that has ended says EPERM, and is another thread in the next moment: the one that executes a program */
+	if (err == EPERM && !st.tracer && tries)
+		return 2;
+	errno = err;
+	if (st.tracer)
+		pr_err("Can't seize task %d: process %d traces it already (a debugger?)", tid,
+		       st.tracer);
+	else if (err == EPERM)
+		pr_err("Can't seize task %d: Operation not permitted. criu must run as root, with "
+		       "CAP_SYS_PTRACE, and outside of what forbids ptrace",
+		       tid);
+	else
+		pr_perror("Can't seize task %d", tid);
+	return -1;
+}
+
+long seize_options(void)
+{
+	/* a filter of the task's own must not see what its puppet does */
+	return PTRACE_O_TRACESYSGOOD |
+	       (kernel_has(K_SECCOMP_SUSPEND) ? PTRACE_O_SUSPEND_SECCOMP : 0);
+}
+
+/* 1: it has ended; -1: logged. */
+static int seize(pid_t tid)
+{
+	for (int tries = 3;; tries--) {
+		int ret;
+
+		if (!ptrace(PTRACE_SEIZE, tid, 0, seize_options()) &&
+		    !ptrace(PTRACE_INTERRUPT, tid, 0, 0))
+			return 0;
+		if (errno == ESRCH)
+			return 1;
+		ret = not_seized(tid, errno, tries);
+		if (ret != 2)
+			return ret;
+	}
+}
+
+static struct thread *find_thread(struct task *t, pid_t tid)
+{
+	for_each_thread (th, t)
+		if (th->tid == tid)
+			return th;
+	return NULL;
+}
+
+int thread_add(struct task *t, pid_t tid)
+{
+	struct thread *th = xrealloc(t->threads, (t->nr_threads + 1) * sizeof(*th));
+
+	if (!th)
+		return -1;
+	t->threads = th;
+	th[t->nr_threads++] = (struct thread){ .tid = tid, .task = t };
+	return 0;
+}
+
+void thread_drop(struct task *t, struct thread *th)
+{
+	unsigned i = th - t->threads;
+
+	memmove(th, th + 1, (t->nr_threads - i - 1) * sizeof(*th));
+	t->nr_threads--;
+}
+
+/* A leader that has ended while other threads go on: the kernel tells its tracer only when the others have ended too. */
+static bool is_dead_leader(struct task *t, pid_t tid)
+{
+	struct proc_stat st;
+
+	return tid == t->pid && !proc_read_stat(t->proc, "stat", &st) && st.state == 'Z';
+}
+
+/*
+ * One look at a thread that may have moved. A thread that executes a program takes its leader's tid, and its own is gone: so
+ * the leader has to be waited for (again). False: TH is in the list no more. -1 in *ERR: logged.
+ */
+static bool look(struct task *t, struct thread *th, bool wait, int *err)
+{
+	struct thread *first;
+	int signo;
+
+	switch (trace_stop(th->tid, wait, &signo)) {
+	case TRACE_STOPPED:
+		th->stopped = true;
+		if (signo != SIGTRAP) {
+			t->state = TASK_STOPPED;
+			t->stop_signo = signo;
+		}
+		return true;
+	case TRACE_RUNS:
+		return true;
+	case TRACE_ENDED:
+		break;
+	case TRACE_RENAMED:
+		first = find_thread(t, t->pid);
+		if (th->tid == t->pid)
+			break;
+		if (first) {
+			first->stopped = false;
+			break;
+		}
+		th->tid = t->pid;
+		th->stopped = false;
+		return true;
+	case TRACE_FAILED:
+		*err = -1;
+		return true;
+	}
+	thread_drop(t, th);
+	return false;
+}
+
+/*
+ * All threads are looked at in turn: one that ends the process or executes a program waits for the others' end, and these are
+ * not gone before their tracer has waited for them. To wait for the first alone would be to wait for ever.
+ */
+static int wait_stopped(struct task *t)
+{
+	for (unsigned round = 0;; round++) {
+		struct thread *runs = NULL;
+		int err = 0;
+
+		for (unsigned i = 0; i < t->nr_threads;) {
+			struct thread *th = &t->threads[i];
+
+			if (round && !th->stopped && is_dead_leader(t, th->tid)) {
+				thread_drop(t, th);
+				continue;
+			}
+			if (!round && th->stopped)
+				i++;
+			else if (look(t, th, t->nr_threads == 1, &err))
+				i++;
+			if (err)
+				return -1;
+		}
+		for_each_thread (th, t)
+			if (!th->stopped)
+				runs = th;
+		if (!runs)
+			return 0;
+		if (trace_timed_out) {
+			pr_err("Task %d does not stop: is it waiting for a device, or for its "
+			       "vfork()ed child? (--timeout sets how long criu waits)",
+			       runs->tid);
+			return -1;
+		}
+		if (round < 50)
+			sched_yield();
+		else
+			usleep(min(round, 1000u));
+	}
+}
+
+int seize_threads(struct task *t)
+{
+	cleanup_closedir DIR *d = NULL;
+	struct dirent *de;
+	int nr = 0;
+	int fd = openat(t->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		if (errno == ENOENT || errno == ESRCH)
+			return 0;
+		pr_perror("Can't list the threads of task %d", t->pid);
+		return -1;
+	}
+	while ((de = readdir(d))) {
+		pid_t tid = atoi(de->d_name);
+		int ret;
+
+		if (tid <= 0 || find_thread(t, tid))
+			continue;
+		ret = seize(tid);
+		if (ret < 0)
+			return -1;
+		if (ret)
+			continue;
+		if (thread_add(t, tid)) {
+			ptrace(PTRACE_DETACH, tid, 0, 0);
+			return -1;
+		}
+		nr++;
+	}
+	return nr && wait_stopped(t) ? -1 : nr;
+}
