@@ -110,9 +110,18 @@ static void *client_thread(void *arg)
 	shutdown(cl->c.fd, SHUT_RDWR);
 	free(cl->buf);
 	if (ret < 0 && !cl->c.quiet && (cl->session || cl->used))
-		sv->lost = true;
+		server_tell(sv, &sv->lost);
 	server_tell(sv, &cl->ended);
 	return NULL;
+}
+
+/* Only the main thread changes the list, but others read it. */
+static void forget_client(struct server *sv, struct client *cl)
+{
+	pthread_mutex_lock(&sv->lock);
+	TAILQ_REMOVE(&sv->clients, cl, link);
+	sv->nr_clients--;
+	pthread_mutex_unlock(&sv->lock);
 }
 
 /* Takes C over where it succeeds. */
@@ -135,8 +144,7 @@ static int new_client(struct server *sv, struct conn *c)
 		*c = (struct conn)CONN_INIT;
 		return 0;
 	}
-	TAILQ_REMOVE(&sv->clients, cl, link);
-	sv->nr_clients--;
+	forget_client(sv, cl);
 fail:
 	pr_err("Out of memory for a connection from %s", c->peer);
 	if (cl)
@@ -163,8 +171,7 @@ static void reap(struct server *sv, bool all)
 		if (!ended)
 			shutdown(cl->c.fd, SHUT_RDWR);
 		pthread_join(cl->thread, NULL);
-		TAILQ_REMOVE(&sv->clients, cl, link);
-		sv->nr_clients--;
+		forget_client(sv, cl);
 		conn_close(&cl->c);
 		free(cl);
 	}
