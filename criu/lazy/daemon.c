@@ -14,6 +14,7 @@
 #include "lazy/ready.h"
 #include "lazy/report.h"
 #include "lazy/supervise.h"
+#include "mem/pagemap.h"
 #include "op.h"
 #include "stories.h"
 #include "util/dirs.h"
@@ -245,7 +246,6 @@ static int take_over(struct lazyd *d)
 	d->epoll = -1;
 	if (restore_take_over(d))
 		return -1;
-	d->j->epoll = d->epoll;
 	if (opts.page_server && remote_connect(d))
 		return -1;
 	if (d->finished)
@@ -257,6 +257,19 @@ static int take_over(struct lazyd *d)
 		return remote_commit(d);
 	d->committed = true;
 	return 0;
+}
+
+/* The table of descriptors is not this process's alone: they would stay open, and a server that is looked for takes hundreds of workers. */
+static void close_images(struct lazyd *d)
+{
+	struct object_list *lists[] = { &d->objects, &d->prepared };
+	struct object *obj;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)
+		TAILQ_FOREACH (obj, lists[i], link) {
+			pagemap_close(obj->pm);
+			obj->pm = NULL;
+		}
 }
 
 static int work(struct lazyd *d, bool again)
@@ -286,6 +299,7 @@ static int work(struct lazyd *d, bool again)
 	progress_clear();
 	if (opts.display_stats && !ret)
 		stats_print(d);
+	close_images(d);
 	d->j->complete |= !ret; /* whatever becomes of the farewell */
 	if (!ret) {
 		if (LAZY_STAGE("close", remote_close(d, false)))

@@ -246,6 +246,7 @@ int restore_take_over(struct lazyd *d)
 		pr_perror("Can't make an epoll");
 		return -1;
 	}
+	d->j->epoll = d->epoll;
 	TAILQ_FOREACH (obj, &d->objects, link)
 		TAILQ_FOREACH (sp, &obj->spaces, link) {
 			if (watch(d, sp->uffd, WATCH_SPACE, sp))

@@ -905,6 +905,8 @@ static void gives_up(void **state)
 	end();
 }
 
+static useconds_t gone_us = 100000;
+
 /* Starts the server three times on the same port, and kills it twice. */
 static int keep_server(void *arg)
 {
@@ -915,7 +917,7 @@ static int keep_server(void *arg)
 		usleep(30000);
 		kill_now(w.server);
 		exit_status(w.server);
-		usleep(100000);
+		usleep(gone_us);
 		*ready = -1;
 		w.server = spawn(run_server, ready);
 	}
@@ -936,6 +938,40 @@ static void server_dies(void **state)
 		if (k % 30 == 0)
 			usleep(1000);
 	}
+	for (size_t i = 0; i < w.nr; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	end();
+}
+
+/* How many descriptors of the daemon lead to a file with NAME in its path. */
+static unsigned nr_open(const char *name)
+{
+	char path[64], target[256];
+	unsigned nr = 0;
+
+	for (int fd = 0; fd < 1000; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", w.daemon, fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[max(n, 0)] = 0;
+		nr += n > 0 && strstr(target, name);
+	}
+	return nr;
+}
+
+/* A server that is gone for long: each worker that looks for it in vain closes what it had opened. */
+static void looks_for_the_server(void **state)
+{
+	gone_us = 1000000;
+	server_main = keep_server;
+	begin(IMAGES, 100000);
+	server_main = run_server;
+	gone_us = 100000;
+	run();
+	usleep(900000);
+	assert_in_range(nr_open("/pages-"), 0, 1);
+	assert_in_range(nr_open("eventpoll"), 0, 1);
 	for (size_t i = 0; i < w.nr; i++)
 		assert_true(right(BASE + i * PAGE_SIZE, i));
 	end();
@@ -1052,6 +1088,8 @@ int main(int argc, char **argv)
 		{ "main_and_worker_die (frozen)", main_and_worker_die, NULL, NULL, &modes[FROZEN] },
 		{ "gives_up (images)", gives_up, NULL, NULL, &modes[IMAGES] },
 		{ "server_dies (images)", server_dies, NULL, NULL, &modes[IMAGES] },
+		{ "looks_for_the_server (images)", looks_for_the_server, NULL, NULL,
+		  &modes[IMAGES] },
 		each_mode(exits),
 	};
 
