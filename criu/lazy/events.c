@@ -35,9 +35,11 @@ static void gone(struct space *sp, uint64_t src, uint64_t nr_pages, void *arg)
 	int64_t page = object_page(sp->obj, src, &left);
 
 	d->nr_left -= nr_pages;
-	d->st.gone += nr_pages;
 	d->changed = true;
-	if (d->remote && d->epoll >= 0 && page >= 0 && !somebody_lacks(sp->obj, page, nr_pages))
+	if (d->epoll < 0) /* the dead worker has counted it, and no server was told to send it */
+		return;
+	d->st.gone += nr_pages;
+	if (d->remote && page >= 0 && !somebody_lacks(sp->obj, page, nr_pages))
 		remote_unwant(d, sp->obj, src, nr_pages);
 }
 

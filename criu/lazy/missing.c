@@ -153,11 +153,13 @@ static int report_all(struct report *r, struct lazyd *d)
 static int write_report(struct lazyd *d)
 {
 	struct report r = { .exact = true };
+	bool damaged;
 	int fd, ret;
 
 	/* as a new worker, but without one */
 	d->epoll = -1;
 	d->remote = NULL;
+	stats_hear_again(d);
 	if (restore_replay(d))
 		return -1;
 	fd = openat(dirs.work, TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -167,7 +169,8 @@ static int write_report(struct lazyd *d)
 		return -1;
 	}
 	ret = report_all(&r, d);
-	if ((ferror(r.out) | fclose(r.out)) && !ret) {
+	damaged = ferror(r.out);
+	if ((fclose(r.out) || damaged) && !ret) {
 		pr_perror("Can't write " MISSING_FILE);
 		ret = -1;
 	}

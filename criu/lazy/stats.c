@@ -29,6 +29,12 @@ int stats_init(struct lazy_stats *st)
 	return 0;
 }
 
+void stats_hear_again(struct lazyd *d)
+{
+	d->st.history->nr_tasks = 0;
+	d->st.history->total_pages = 0;
+}
+
 void stats_take_over(struct lazyd *d)
 {
 	struct history *h = d->st.history;
@@ -38,9 +44,7 @@ void stats_take_over(struct lazyd *d)
 	if (!h->nr_workers++)
 		return;
 	d->st = h->st;
-	/* it hears of all tasks again */
-	h->nr_tasks = 0;
-	h->total_pages = 0;
+	stats_hear_again(d);
 }
 
 void stats_show(struct lazyd *d)

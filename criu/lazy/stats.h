@@ -79,6 +79,8 @@ struct history {
 int stats_init(struct lazy_stats *st);
 /* A worker begins: it goes on from what the last one had counted. */
 void stats_take_over(struct lazyd *d);
+/* Whoever reads the journal hears of all tasks and forks again: they are counted anew. */
+void stats_hear_again(struct lazyd *d);
 /* A task came, and OBJ is what it is filled from. */
 void stats_task(struct lazyd *d, struct object *obj, uint64_t nr_pages);
 /* After each round of the loop: what others see. */

@@ -800,6 +800,33 @@ static void worker_dies(void **state)
 	end();
 }
 
+/* What the dead ones have counted is not counted again. */
+static void counted_once(void **state)
+{
+	cleanup_free char *report = xasprintf("/dev/shm/lazy-test.%d.html", getpid()), *text = NULL;
+	const char *row = "Discarded before they came</th><td>", *at;
+
+	setenv("REPORT", report, 1);
+	begin(IMAGES, 100000);
+	unsetenv("REPORT");
+	run();
+	madvise(BASE + (w.nr - 1000) * PAGE_SIZE, 1000 * PAGE_SIZE, MADV_DONTNEED);
+	for (size_t i = 0; i < 3; i++) {
+		kill_now(child_of_daemon(false));
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	}
+	for (size_t i = 0; i < w.nr - 1000; i++)
+		assert_true(right(BASE + i * PAGE_SIZE, i));
+	end();
+	text = read_file_at(AT_FDCWD, report, NULL);
+	unlink(report);
+	assert_non_null(text);
+	at = strstr(text, row);
+	assert_non_null(at);
+	assert_in_range(atoi(at + strlen(row)), 0, 1000);
+	assert_non_null(strstr(text, "in 1 task<"));
+}
+
 /* Whoever takes the place of the process that was started: it ends when all is done. */
 static void wait_for_end(pid_t pid)
 {
@@ -876,12 +903,14 @@ static int resume(void *arg)
 /* The server is gone for good: the task is stopped, and goes on when it is said where the pages are now. */
 static void gives_up(void **state)
 {
+	cleanup_free char *report = NULL, *text = NULL;
 	pid_t task;
 	int status;
 
 	w = (struct world){ .mode = IMAGES, .nr = 100000 };
 	strcpy(w.path, "/dev/shm/lazy-test.XXXXXX");
 	assert_non_null(mkdtemp(w.path));
+	report = xasprintf("%s/report.html", w.path);
 	w.dir = open(w.path, O_RDONLY | O_DIRECTORY);
 	dirs.images = dirs.work = w.dir;
 	opts.status_fd = opts.ps_socket = -1;
@@ -890,7 +919,9 @@ static void gives_up(void **state)
 	opts.reconnect_timeout_s = 1;
 	write_images(true);
 	w.server = spawn_ready(run_server);
+	setenv("REPORT", report, 1);
 	w.daemon = spawn_ready(run_daemon);
+	unsetenv("REPORT");
 	opts.reconnect_timeout_s = 0;
 	task = spawn(patient_task, NULL);
 	alarm(30);
@@ -898,6 +929,11 @@ static void gives_up(void **state)
 	alarm(0);
 	assert_true(WIFSTOPPED(status));
 	exit_status(w.server);
+	for (int i = 0; i < 500 && access(report, F_OK); i++)
+		usleep(10000);
+	text = read_file_at(AT_FDCWD, report, NULL);
+	assert_non_null(text);
+	assert_non_null(strstr(text, "in 1 task<"));
 	opts.port++;
 	w.server = spawn_ready(run_server);
 	assert_int_equal(exit_status(spawn(resume, NULL)), 0);
@@ -1084,6 +1120,7 @@ int main(int argc, char **argv)
 		{ "worker_dies (local)", worker_dies, NULL, NULL, &modes[LOCAL] },
 		{ "worker_dies (images)", worker_dies, NULL, NULL, &modes[IMAGES] },
 		{ "worker_dies (frozen)", worker_dies, NULL, NULL, &modes[FROZEN] },
+		{ "counted_once (images)", counted_once, NULL, NULL, &modes[IMAGES] },
 		{ "main_dies (frozen)", main_dies, NULL, NULL, &modes[FROZEN] },
 		{ "main_and_worker_die (frozen)", main_and_worker_die, NULL, NULL, &modes[FROZEN] },
 		{ "gives_up (images)", gives_up, NULL, NULL, &modes[IMAGES] },
