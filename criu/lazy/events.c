@@ -310,7 +310,7 @@ static int zero_fault(struct lazyd *d, struct fault *f)
 	return -1;
 }
 
-/* 0: answered or asked for, 1: the mappings are changing, again later, -1 logged */
+/* 0: answered or asked for, 1: the mappings are changing, or too much is asked for already: again later, -1 logged */
 static int answer(struct lazyd *d, struct fault *f)
 {
 	struct space *sp = f->sp;
@@ -321,7 +321,7 @@ static int answer(struct lazyd *d, struct fault *f)
 		return 0;
 	if (settle(d, sp))
 		return -1;
-	if (patient(sp))
+	if (patient(sp) || (d->remote && remote_full(d)))
 		return 1;
 	if (!space_source(sp, f->addr, &src, &len))
 		return zero_fault(d, f);

@@ -157,6 +157,8 @@ int remote_urgent(struct lazyd *d);
 /* Reads or places the next part of what the server pushes. 1: something was done, 0: nothing is there, -1 logged. */
 int remote_bulk(struct lazyd *d);
 bool remote_has_bulk(const struct lazyd *d);
+/* So many questions are unanswered that faults wait for their turn; there is room for what a huge page and the background ask. */
+bool remote_full(const struct lazyd *d);
 bool remote_waiting(struct lazyd *d); /* answers to faults are under way */
 /* Everything is in place, or nothing will be: tells the server. */
 int remote_close(struct lazyd *d, bool failed);

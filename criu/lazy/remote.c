@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -106,6 +107,7 @@ static int attach(struct remote *r)
 	struct ps_msg m = { .cmd = PS_ATTACH, .dst_id = r->token };
 
 	return conn_connect(&r->bulk, opts.address, opts.port, CONNECT_MS, false) ||
+			       conn_set_timeout(&r->bulk, STALL_S) ||
 			       conn_send(&r->bulk, &m, sizeof(m))
 		       ? -1
 		       : 0;
@@ -261,14 +263,25 @@ bool remote_takes_more(const struct lazyd *d)
 	       (d->remote->features || d->remote->background <= BACKGROUND_MAX / 2);
 }
 
+bool remote_full(const struct lazyd *d)
+{
+	return d->remote->nr > ASKS / 2;
+}
+
 bool remote_waiting(struct lazyd *d)
 {
 	return d->remote->nr;
 }
 
+/*
+ * A server that does not listen just now is not told: it may be waiting until we take what it pushes, and nobody else would. Pages that come for nothing do no
+ * harm.
+ */
 void remote_unwant(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
 {
-	if (d->remote->started && d->remote->features)
+	struct pollfd p = { .fd = d->remote->bulk.fd, .events = POLLOUT };
+
+	if (d->remote->started && d->remote->features && poll(&p, 1, 0) == 1)
 		bulk_send(d->remote, PS_UNWANT, obj, src,
 			  nr_pages); /* an error shows at the next receive */
 }
@@ -456,12 +469,12 @@ static int answered(struct lazyd *d, const struct ps_msg *m)
 		return -1;
 	}
 	d->j->connected = true;
-	if (!m->nr_pages)
-		d->st.underway_faults++;
-	else if (a->why == BY_FAULT)
+	if (a->why == BY_PUSH)
+		r->background -= a->nr_pages;
+	else if (m->nr_pages)
 		stats_latency(&d->st, now_ns() - a->at_ns);
 	else
-		r->background -= a->nr_pages;
+		d->st.underway_faults++;
 	r->first = (r->first + 1) % ASKS;
 	r->nr--;
 	if (left && r->features) {

@@ -713,6 +713,9 @@ static void exits(void **state)
 		assert_non_null(mkdtemp(w.path));
 		w.dir = open(w.path, O_RDONLY | O_DIRECTORY);
 		dirs.images = dirs.work = w.dir;
+		opts.status_fd = opts.ps_socket = -1;
+		opts.address = (char *)"127.0.0.1";
+		opts.port = 20000 + getpid() % 20000;
 		write_images(true);
 		if (w.mode == FROZEN)
 			w.mode = IMAGES;
