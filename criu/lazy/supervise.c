@@ -30,6 +30,7 @@
 #define FIRST_PAUSE_MS	  50
 #define LONGEST_PAUSE_MS  2000
 #define FAREWELL_S	  5U
+#define RESUME_STALL_S	  2
 
 struct supervisor {
 	struct lazyd *d;
@@ -192,8 +193,12 @@ struct resume {
 static int take_resume(struct supervisor *s)
 {
 	cleanup_close int sock = accept4(s->d->listener, NULL, NULL, SOCK_CLOEXEC);
+	struct timeval stall = { .tv_sec = RESUME_STALL_S };
 	struct resume r;
 
+	/* a restore that has come to the wrong place would wait for us, and we for it */
+	if (sock >= 0)
+		setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
 	if (sock < 0 || recv_full(sock, &r, sizeof(r), 0) != sizeof(r) || r.magic != LAZY_RESUME)
 		return 0;
 	r.address[sizeof(r.address) - 1] = 0;

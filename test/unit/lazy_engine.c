@@ -907,8 +907,9 @@ static int resume(void *arg)
 static void gives_up(void **state)
 {
 	cleanup_free char *report = NULL, *text = NULL;
+	int32_t pid = VPID;
 	pid_t task;
-	int status;
+	int status, restore;
 
 	w = (struct world){ .mode = IMAGES, .nr = 100000 };
 	strcpy(w.path, "/dev/shm/lazy-test.XXXXXX");
@@ -939,8 +940,12 @@ static void gives_up(void **state)
 	assert_non_null(strstr(text, "in 1 task<"));
 	opts.port++;
 	w.server = spawn_ready(run_server);
+	/* a restore, which waits for an answer */
+	restore = lazy_try_connect(w.dir);
+	assert_int_equal(write(restore, &pid, sizeof(pid)), sizeof(pid));
 	assert_int_equal(exit_status(spawn(resume, NULL)), 0);
 	assert_int_equal(exit_status(task), 0);
+	close(restore);
 	end();
 }
 
