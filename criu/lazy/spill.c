@@ -123,13 +123,14 @@ void spill_drop(void)
 /* ---- writing ---- */
 
 /*
- * What is written goes to the disk at once, a part behind the other, and leaves the memory of this host, where it could only be in the way.
+ * What is written goes to the disk at once, a part behind the other, and leaves the memory of this host, where it could only be in the way. The file was
+ * BEFORE bytes long, and is LEN now.
  */
-static void write_behind(int fd, uint64_t len)
+static void write_behind(int fd, uint64_t before, uint64_t len)
 {
-	uint64_t from = len < DIRTY ? 0 : round_down(len, DIRTY) - DIRTY;
+	uint64_t from = before / DIRTY * DIRTY;
 
-	if (len % DIRTY)
+	if (before / DIRTY == len / DIRTY)
 		return;
 	sync_file_range(fd, from, DIRTY, SYNC_FILE_RANGE_WRITE);
 	if (!from)
@@ -172,7 +173,7 @@ static int write_run(struct page_source *s, const struct page_run *r, int fd, ui
 		}
 		*len += n * PAGE_SIZE;
 		spill->nr_pages += n;
-		write_behind(fd, *len);
+		write_behind(fd, *len - n * PAGE_SIZE, *len);
 		give_way(now_us() - start);
 	}
 	return 0;

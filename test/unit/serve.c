@@ -7,11 +7,16 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lazy/serve.h"
+#include "lazy/server.h"
+#include "lazy/spill.h"
+#include "mem/pagemap.h"
 #include "net/conn.h"
 #include "net/wire.h"
 #include "util/dirs.h"
@@ -114,11 +119,75 @@ static void strangers_leave(void **state)
 	}
 }
 
+/* ---- spill ---- */
+
+static unsigned nr_synced;
+
+/* In the place of the library's. */
+int sync_file_range(int fd, off64_t from, off64_t len, unsigned flags)
+{
+	nr_synced++;
+	return 0;
+}
+
+#define RUNS 2000
+#define RUN  5 /* pages: pieces of this length seldom end where so much is to go to the disk */
+
+static struct pagemap *many_runs(char *mem)
+{
+	struct pagemap *pm = calloc(1, sizeof(*pm));
+
+	pm->pages_fd = -1;
+	pm->runs = calloc(RUNS, sizeof(*pm->runs));
+	for (; pm->nr < RUNS; pm->nr++)
+		pm->runs[pm->nr] = (struct page_run){ .start = (uintptr_t)mem +
+							       pm->nr * (RUN + 1) * PAGE_SIZE,
+						      .nr_pages = RUN,
+						      .flags = PE_LAZY };
+	return pm;
+}
+
+/* 39 MiB in small runs go to the disk while they are written, not all at the end. */
+static void spill_goes_to_the_disk(void **state)
+{
+	char images[] = "/tmp/serve-test.XXXXXX", path[64];
+	size_t len = RUNS * (RUN + 1) * PAGE_SIZE;
+	char *mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct pagemap *pm = many_runs(mem);
+	struct stored st = {};
+	struct server sv;
+
+	assert_non_null(mkdtemp(images));
+	dirs.images = dirs.work = open(images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(openat(dirs.images, "inventory.img", O_WRONLY | O_CREAT, 0600));
+	snprintf(path, sizeof(path), "%s/spill", images);
+	opts.spill = path;
+	assert_int_equal(spill_open(), 0);
+	assert_int_equal(server_init(&sv, false), 0);
+	assert_int_equal(source_init(&st.source, ps_id(PS_TYPE_TASK, 42), pm, getpid()), 0);
+	TAILQ_INSERT_TAIL(&sv.sources, &st, link);
+	spill_start(&sv);
+	for (int i = 0; i < 2000 && spill_state() == SPILL_RUNS; i++)
+		usleep(10000);
+	assert_int_equal(spill_state(), SPILL_FINISHED);
+	assert_true(nr_synced >= 4);
+	TAILQ_REMOVE(&sv.sources, &st, link);
+	spill_end(true);
+	server_end(&sv);
+	source_end(&st.source);
+	pagemap_close(pm);
+	munmap(mem, len);
+	unlinkat(dirs.images, "inventory.img", 0);
+	close(dirs.images);
+	assert_int_equal(rmdir(images), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_before_the_commit),
 		cmocka_unit_test(strangers_leave),
+		cmocka_unit_test(spill_goes_to_the_disk),
 	};
 
 	log_level = LOG_SILENT; /* they are let go with complaints */
