@@ -55,8 +55,7 @@ static bool room(struct journal *j)
 		return true;
 	if (!j->full)
 		pr_warn("The tasks have changed their mappings so often that the journal is full: "
-			"if "
-			"this process dies they cannot go on");
+			"if this process dies, or loses its server, they cannot go on");
 	j->full = true;
 	return false;
 }
@@ -69,7 +68,8 @@ static void keep(struct journal *j, size_t size)
 	j->used += size;
 }
 
-static void add(struct journal *j, uint16_t kind, int uffd, int pid, int pidfd, bool stopped)
+/* WHAT, and M behind it where there is one. */
+static void add(struct journal *j, const struct record *what, const struct uffd_msg *m)
 {
 	struct record *r = tail(j);
 
@@ -77,44 +77,43 @@ static void add(struct journal *j, uint16_t kind, int uffd, int pid, int pidfd, 
 		return;
 	r->kind = 0;
 	in_order();
-	r->uffd = uffd;
-	r->pid_or_nr = pid;
-	r->pidfd = pidfd;
-	r->stopped = stopped;
+	r->stopped = what->stopped;
+	r->uffd = what->uffd;
+	r->pid_or_nr = what->pid_or_nr;
+	r->pidfd = what->pidfd;
+	if (m) {
+		r->msgs[0] = *m;
+		r->msgs[1].event = 0; /* as after a read: see journal_replay() */
+	}
 	in_order();
-	r->kind = kind;
-	keep(j, sizeof(*r));
+	r->kind = what->kind;
+	keep(j, sizeof(*r) + (m ? sizeof(*m) : 0));
 }
 
 void journal_task(struct journal *j, int uffd, pid_t pid, int pidfd, bool stopped)
 {
-	add(j, JOURNAL_TASK, uffd, pid, pidfd, stopped);
+	add(j,
+	    &(struct record){ .kind = JOURNAL_TASK,
+			      .stopped = stopped,
+			      .uffd = uffd,
+			      .pid_or_nr = pid,
+			      .pidfd = pidfd },
+	    NULL);
 }
 
 void journal_end(struct journal *j, int uffd)
 {
-	add(j, JOURNAL_END, uffd, 0, -1, false);
+	add(j, &(struct record){ .kind = JOURNAL_END, .uffd = uffd, .pidfd = -1 }, NULL);
 }
 
 void journal_quiet(struct journal *j, int uffd)
 {
-	add(j, JOURNAL_QUIET, uffd, 0, -1, false);
+	add(j, &(struct record){ .kind = JOURNAL_QUIET, .uffd = uffd, .pidfd = -1 }, NULL);
 }
 
 void journal_also(struct journal *j, int uffd, const struct uffd_msg *m)
 {
-	struct record *r = tail(j);
-
-	if (!room(j))
-		return;
-	r->kind = 0;
-	in_order();
-	r->uffd = uffd;
-	r->pid_or_nr = 1;
-	r->msgs[0] = *m;
-	in_order();
-	r->kind = JOURNAL_MESSAGE;
-	keep(j, sizeof(*r) + sizeof(*r->msgs));
+	add(j, &(struct record){ .kind = JOURNAL_MESSAGE, .uffd = uffd, .pid_or_nr = 1 }, m);
 }
 
 static bool has_changes(const struct record *r)
