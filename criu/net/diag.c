@@ -31,7 +31,6 @@ struct diag {
 	struct node *sockets; /* by inode: one number space for all families */
 	struct read_already done[16];
 	unsigned nr_done;
-	bool failed;
 };
 
 struct diag *diag_new(int netns)
@@ -188,24 +187,32 @@ static int ask(struct diag *d, void *req, size_t len)
 	return -1;
 }
 
-/* Reads a family once; -1: it could not be read. */
+static int ask_for(struct diag *d, int family, int proto)
+{
+	struct unix_diag_req u = { .sdiag_family = AF_UNIX,
+				   .udiag_states = ~0U,
+				   .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER |
+						 UDIAG_SHOW_ICONS | UDIAG_SHOW_RQLEN };
+	struct inet_diag_req_v2 i = { .sdiag_family = family,
+				      .sdiag_protocol = proto,
+				      .idiag_states = ~0U };
+
+	return family == AF_UNIX ? ask(d, &u, sizeof(u)) : ask(d, &i, sizeof(i));
+}
+
+/* Reads a family once; -1: it could not be read, logged. */
 static int read_family(struct diag *d, int family, int proto)
 {
-	struct unix_diag_req u = { .sdiag_family = AF_UNIX, .udiag_states = ~0U };
-	struct inet_diag_req_v2 i = { .sdiag_family = family, .sdiag_protocol = proto };
-
 	for (unsigned k = 0; k < d->nr_done; k++)
 		if (d->done[k].family == family && d->done[k].proto == proto)
 			return 0;
+	if (ask_for(d, family, proto)) {
+		errno = EIO; /* not that there is no such socket */
+		return -1;
+	}
 	if (d->nr_done < ARRAY_SIZE(d->done))
 		d->done[d->nr_done++] = (struct read_already){ family, proto };
-	if (family == AF_UNIX) {
-		u.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS |
-			       UDIAG_SHOW_RQLEN;
-		return ask(d, &u, sizeof(u));
-	}
-	i.idiag_states = ~0U;
-	return ask(d, &i, sizeof(i));
+	return 0;
 }
 
 static const struct diag_socket *find(struct diag *d, uint32_t ino)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netlink/msg.h>
 #include <linux/sock_diag.h>
@@ -13,6 +14,7 @@
 
 #include "files/table.h"
 #include "net/diag.h"
+#include "util/log.h"
 
 static void fields(void **state)
 {
@@ -182,12 +184,30 @@ static void unix_diag(void **state)
 	nlmsg_free(msg);
 }
 
+/* A list that could not be had is not one without the socket, however often it is looked at. */
+static void diag_fails(void **state)
+{
+	int no_namespace = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct diag *d = diag_new(no_namespace);
+
+	log_level = LOG_SILENT;
+	for (int i = 0; i < 2; i++) {
+		errno = ENOENT;
+		assert_null(diag_unix(d, 1));
+		assert_int_not_equal(errno, ENOENT);
+	}
+	log_level = LOG_ERROR;
+	diag_free(d);
+	close(no_namespace);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields),	 cmocka_unit_test(epoll_lines),
 		cmocka_unit_test(inotify_lines), cmocka_unit_test(lock_lines),
 		cmocka_unit_test(landings),	 cmocka_unit_test(unix_diag),
+		cmocka_unit_test(diag_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
