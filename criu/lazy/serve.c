@@ -23,7 +23,8 @@
 #include "util/opts.h"
 #include "util/xmalloc.h"
 
-#define MAX_CLIENTS 32
+#define MAX_CLIENTS	32
+#define ACCEPT_PAUSE_US 100000
 
 /* ---- sources ---- */
 
@@ -203,8 +204,12 @@ static bool make_room(struct server *sv)
 static void admit(struct server *sv, int listener)
 {
 	struct conn c = CONN_INIT;
+	int ret = conn_accept(&c, listener, 0);
 
-	if (conn_accept(&c, listener, 0))
+	/* no descriptor is free, say: who waits there would be tried again at once */
+	if (ret < 0)
+		usleep(ACCEPT_PAUSE_US);
+	if (ret)
 		return;
 	if (sv->nr_clients < MAX_CLIENTS || (sv->nr_clients < 2 * MAX_CLIENTS && make_room(sv))) {
 		if (SERVE_STAGE("accept", new_client(sv, &c)))

@@ -5,12 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lazy/serve.h"
@@ -119,6 +122,39 @@ static void strangers_leave(void **state)
 	}
 }
 
+static atomic_bool full; /* no descriptor is free */
+static atomic_uint nr_refused;
+
+/* In the place of the library's. */
+int accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
+{
+	if (!full)
+		return syscall(SYS_accept4, fd, sa, len, flags);
+	nr_refused++;
+	errno = EMFILE;
+	return -1;
+}
+
+/* Who can't be let in just now waits; the server does not spend its time, and the disk, on saying so. */
+static void no_descriptors(void **state)
+{
+	struct conn c[2];
+	struct world w;
+
+	begin(&w);
+	full = true;
+	c[0] = reach();
+	usleep(300000);
+	assert_in_range(nr_refused, 1, 10);
+	full = false;
+	conn_close(&c[0]);
+	come(c);
+	conn_close(&c[1]);
+	conn_close(&c[0]);
+	end(&w);
+	assert_int_equal(w.ret, -1);
+}
+
 /* ---- spill ---- */
 
 static unsigned nr_synced;
@@ -187,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_before_the_commit),
 		cmocka_unit_test(strangers_leave),
+		cmocka_unit_test(no_descriptors),
 		cmocka_unit_test(spill_goes_to_the_disk),
 	};
 
