@@ -366,6 +366,8 @@ static ssize_t take(struct conn *c, void *buf, size_t len, int flags)
 		n = recv(c->fd, (char *)buf + done, len - done, flags);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN) /* whatever came before */
+			return -1;
 		if (n <= 0)
 			return done ? (ssize_t)done : n;
 		done += n;

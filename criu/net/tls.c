@@ -251,7 +251,7 @@ ssize_t tls_take(struct tls *t, void *buf, size_t len, int flags)
 			if (!t->would_block) /* a message of TLS itself, not data */
 				continue;
 			errno = EAGAIN;
-			return done ? (ssize_t)done : -1;
+			return -1;
 		}
 		/* the protocol above has its own good-bye: a cut connection is no better than a closed one */
 		if (!n || n == GNUTLS_E_PREMATURE_TERMINATION)

@@ -149,12 +149,30 @@ static void under_way(void **state)
 	assert_false(remote_waiting(&w->d));
 }
 
+/* Half of a message, and then nothing: that is no connection that was closed. */
+static void stalls(void **state)
+{
+	struct world *w = *state;
+	struct conn *c = &w->d.remote->urgent.c;
+	struct ps_msg m = {};
+
+	log_level = LOG_ERROR;
+	log_forget_errors();
+	assert_int_equal(conn_set_timeout(c, 1), 0);
+	assert_int_equal(write(w->urgent, &m, sizeof(m) / 2), sizeof(m) / 2);
+	assert_int_equal(conn_recv(c, &m, sizeof(m)), -1);
+	log_level = LOG_SILENT;
+	assert_non_null(log_first_error());
+	assert_null(strstr(log_first_error(), "closed"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(server_does_not_listen, setup, teardown),
 		cmocka_unit_test_setup_teardown(more_faults_than_questions, setup, teardown),
 		cmocka_unit_test_setup_teardown(under_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(stalls, setup, teardown),
 	};
 
 	log_level = LOG_SILENT;
