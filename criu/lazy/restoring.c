@@ -230,6 +230,26 @@ static void end_complete_spaces(struct lazyd *d)
 				space_ended(d, sp);
 }
 
+static int last_ended(const struct journal_event *e, void *arg)
+{
+	if (e->kind == JOURNAL_END)
+		*(int *)arg = e->uffd;
+	return 0;
+}
+
+/*
+ * The dead one may not have come to close what it had written down as ended. Nobody would read its messages: the task would wait for ever when it changes its
+ * mappings.
+ */
+static void close_last_ended(struct lazyd *d)
+{
+	int uffd = -1;
+
+	journal_replay(d->j, last_ended, &uffd);
+	if (uffd >= 0 && !space_by_fd(d, uffd) && uffd_is_one(uffd))
+		close(uffd);
+}
+
 int restore_take_over(struct lazyd *d)
 {
 	struct object *obj;
@@ -237,6 +257,7 @@ int restore_take_over(struct lazyd *d)
 
 	if (restore_replay(d))
 		return -1;
+	close_last_ended(d);
 	d->finished = d->j->finished;
 	d->committed = d->finished;
 	d->restore = d->j->restore;

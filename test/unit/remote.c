@@ -9,10 +9,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lazy/remote.h"
 #include "lazy/space.h"
+#include "lazy/uffd.h"
 #include "mem/pagemap.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -166,6 +168,25 @@ static void stalls(void **state)
 	assert_null(strstr(log_first_error(), "closed"));
 }
 
+/*
+ * A worker is killed when it has written down that an address space has ended, and has not closed it yet: nobody reads its messages any more, so the next one does.
+ */
+static void killed_before_the_close(void **state)
+{
+	struct world *w = *state;
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK), other = dup(0);
+
+	assert_true(uffd >= 0);
+	w->d.restore = w->d.listener = -1;
+	w->d.j->asked = true;
+	journal_end(w->d.j, other); /* closed, and something else by now */
+	journal_end(w->d.j, uffd);
+	assert_int_equal(restore_take_over(&w->d), 0);
+	assert_false(uffd_is_one(uffd));
+	assert_int_equal(close(other), 0);
+	close(w->d.epoll);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +194,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(more_faults_than_questions, setup, teardown),
 		cmocka_unit_test_setup_teardown(under_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(stalls, setup, teardown),
+		cmocka_unit_test_setup_teardown(killed_before_the_close, setup, teardown),
 	};
 
 	log_level = LOG_SILENT;
