@@ -8,7 +8,7 @@
  * does not push yet, is asked for all pieces. What is in images here is read at once.
  *
  * In a space the small pages of a huge page are all DONE, or none is: what a task does to hugetlb memory (munmap, madvise, mremap) it does to whole huge pages.
- * They are never ASKED: what is under way is known by the slot. A worker that dies takes its slots along, and the next one asks anew.
+ * That they are ASKED means nothing: what is under way is known by the slot. A worker that dies takes its slots along, and the next one asks anew.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -57,8 +57,7 @@ struct lazyd {
 	bool has_hugetlb;	 /* some object has such memory */
 	bool changed;		 /* somebody lacks less than before, although nothing came */
 	struct hugetlb *hugetlb; /* hugetlb.c's */
-	char *buf,
-		*bulk_buf; /* SLICE bytes for the main thread, PS_BATCH pages for the bulk thread */
+	char *buf;		 /* SLICE bytes */
 	struct lazy_stats st;
 };
 

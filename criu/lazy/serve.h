@@ -2,7 +2,7 @@
 /*
  * The side that has the pages: page-server --lazy-pages (from images) and dump --lazy-pages (from frozen tasks). Answers the GETs
  * of CRIU's plain protocol, and speaks the extensions with our own lazy-pages: an urgent connection for faults, and a bulk
- * connection on which the pages are pushed (push.h). One thread per connection.
+ * connection on which the pages are pushed (push.c). One thread per connection.
  */
 #ifndef CRIU_LAZY_SERVE_H
 #define CRIU_LAZY_SERVE_H

@@ -60,13 +60,6 @@ int uffd_register(int uffd, uint64_t start, uint64_t len)
 	return 0;
 }
 
-int uffd_unregister(int uffd, uint64_t start, uint64_t len)
-{
-	struct uffdio_range r = { start, len };
-
-	return ioctl(uffd, UFFDIO_UNREGISTER, &r);
-}
-
 void uffd_wake(int uffd, uint64_t start, uint64_t len)
 {
 	struct uffdio_range r = { start, len };

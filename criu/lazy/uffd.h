@@ -25,7 +25,6 @@ bool uffd_is_one(int fd);
 int uffd_api(int uffd, bool want_shmem);
 /* Faults on missing pages of [START, START + LEN) come to UFFD. -1 logged. */
 int uffd_register(int uffd, uint64_t start, uint64_t len);
-int uffd_unregister(int uffd, uint64_t start, uint64_t len);
 
 /*
  * Puts NR_PAGES at DST: copies of DATA, or zeros where DATA is NULL, and wakes who waits for them. Pages that are already there are left

@@ -18,7 +18,7 @@ struct page_source {
 	uint64_t dst_id; /* on the wire */
 	struct pagemap *pm;
 	pid_t pid;	 /* the frozen task; 0: images only */
-	int mem;	 /* /proc/PID/mem, opened when it is needed; -1 */
+	int mem;	 /* /proc/PID/mem; -1: can't be opened, or there is no task */
 	uint64_t *first; /* number of the first page of each run of PM */
 	uint64_t nr_pages;
 };

@@ -10,8 +10,7 @@
 
 struct ps_msg {
 	uint32_t cmd; /* low half: PS_*, high half: PE_* flags */
-	uint32_t
-		len; /* padding of the plain protocol; extensions: bytes that follow where not nr_pages * 4096 */
+	uint32_t len; /* padding of the plain protocol; DATA and PACKED: runs; ADD_F: PS_UNDERWAY */
 	uint64_t nr_pages;
 	uint64_t vaddr;
 	uint64_t dst_id; /* id << 8 | PS_TYPE_* */
@@ -47,7 +46,7 @@ enum {
 	PS_UNWANT = 0x2003, /* C B: do not push this run: it was discarded */
 	PS_START = 0x2004,  /* C B: all WANTs are sent, begin to push */
 	PS_DATA = 0x2005,   /* S B: a batch of pages: len runs follow, and the pages */
-	PS_ZERO = 0x2006,   /* S B and U: these pages are zeros; nothing follows */
+	PS_ZERO = 0x2006,   /* S U: the answer to a GET: zeros, nothing follows */
 	PS_ACK = 0x2007,    /* C B: nr_pages more pages are in place */
 	PS_DONE = 0x2008,   /* S B: everything that was wanted has been sent */
 	PS_COMMIT =

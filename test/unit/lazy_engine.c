@@ -156,7 +156,7 @@ static int run_server(void *arg)
 	return ret || !out.complete || !out.committed;
 }
 
-/* ---- a page server that knows spec/wire.md's plain protocol and nothing else, as CRIU 4.2's ---- */
+/* ---- a page server that knows the plain protocol and nothing else, as CRIU 4.2's ---- */
 
 static int plain_answer(int c, const struct ps_msg *m)
 {
