@@ -253,11 +253,15 @@ static void map_memory(void)
 /* Everything up to the moment at which a restored task runs. */
 static int (*server_main)(void *) = run_server;
 
+/* The task runs: in memory that the server shares. */
+static atomic_bool *task_runs;
+
 static void begin(enum mode mode, size_t nr_pages)
 {
 	struct op op = {};
 
 	w = (struct world){ .mode = mode, .nr = nr_pages };
+	*task_runs = false;
 	strcpy(w.path, "/dev/shm/lazy-test.XXXXXX");
 	assert_non_null(mkdtemp(w.path));
 	w.dir = open(w.path, O_RDONLY | O_DIRECTORY);
@@ -293,6 +297,7 @@ static void run(void)
 	assert_int_equal(lazy_finish(w.sock), 0);
 	lazy_released(w.sock);
 	close(w.sock);
+	*task_runs = true;
 }
 
 static int exit_status(pid_t pid)
@@ -951,14 +956,16 @@ static void gives_up(void **state)
 
 static useconds_t gone_us = 100000;
 
-/* Starts the server three times on the same port, and kills it twice. */
+/* Starts the server three times on the same port, and kills it twice while the task runs. */
 static int keep_server(void *arg)
 {
 	int *ready = arg;
 
 	w.server = spawn(run_server, ready);
 	for (int i = 0; i < 2; i++) {
-		usleep(30000);
+		while (!*task_runs)
+			usleep(1000);
+		usleep(20000);
 		kill_now(w.server);
 		exit_status(w.server);
 		usleep(gone_us);
@@ -1138,6 +1145,8 @@ int main(int argc, char **argv)
 		each_mode(exits),
 	};
 
+	task_runs = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+			 0);
 	opts.verbosity = 2;
 	if (argc == 5 && !strcmp(argv[1], "bench"))
 		return bench(argv[2], atoi(argv[3]), argv[4]);
