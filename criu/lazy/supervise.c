@@ -165,12 +165,21 @@ static unsigned live_spaces(struct supervisor *s)
 	return n;
 }
 
+/* The guard has a copy of what we know, from when it was started: another one is to have what is so now. Never are there two. */
+static void renew_guard(struct supervisor *s)
+{
+	if (s->guard >= 0)
+		syscall(SYS_pidfd_send_signal, s->guard, SIGKILL, NULL, 0);
+	start_guard(s);
+}
+
 static void give_up(struct supervisor *s)
 {
 	bool listed;
 
 	journal_signal_tasks(s->j, SIGSTOP);
 	s->stopped = true;
+	renew_guard(s);
 	listed = !missing_report(s->d);
 	report_write(s->d->st.history, REPORT_GIVEN_UP);
 	if (!s->j->finished)
@@ -211,6 +220,7 @@ static int take_resume(struct supervisor *s)
 	s->j->extended = false;
 	s->failures = 0;
 	s->lost_since_us = now_us();
+	renew_guard(s);
 	missing_forget();
 	/* who faults before the server answers waits, as always */
 	journal_signal_tasks(s->j, SIGCONT);

@@ -908,18 +908,15 @@ static int resume(void *arg)
 	return cmd_lazy_pages();
 }
 
-/* The server is gone for good: the task is stopped, and goes on when it is said where the pages are now. */
-static void gives_up(void **state)
+/* The server is gone for good: the task, which is returned, is stopped. */
+static pid_t give_up_on_server(void)
 {
-	cleanup_free char *report = NULL, *text = NULL;
-	int32_t pid = VPID;
 	pid_t task;
-	int status, restore;
+	int status;
 
 	w = (struct world){ .mode = IMAGES, .nr = 100000 };
 	strcpy(w.path, "/dev/shm/lazy-test.XXXXXX");
 	assert_non_null(mkdtemp(w.path));
-	report = xasprintf("%s/report.html", w.path);
 	w.dir = open(w.path, O_RDONLY | O_DIRECTORY);
 	dirs.images = dirs.work = w.dir;
 	opts.status_fd = opts.ps_socket = -1;
@@ -928,9 +925,7 @@ static void gives_up(void **state)
 	opts.reconnect_timeout_s = 1;
 	write_images(true);
 	w.server = spawn_ready(run_server);
-	setenv("REPORT", report, 1);
 	w.daemon = spawn_ready(run_daemon);
-	unsetenv("REPORT");
 	opts.reconnect_timeout_s = 0;
 	task = spawn(patient_task, NULL);
 	alarm(30);
@@ -938,6 +933,20 @@ static void gives_up(void **state)
 	alarm(0);
 	assert_true(WIFSTOPPED(status));
 	exit_status(w.server);
+	return task;
+}
+
+/* The task goes on when it is said where the pages are now. */
+static void gives_up(void **state)
+{
+	cleanup_free char *report = xasprintf("/dev/shm/lazy-test.%d.html", getpid()), *text = NULL;
+	int32_t pid = VPID;
+	pid_t task;
+	int restore;
+
+	setenv("REPORT", report, 1);
+	task = give_up_on_server();
+	unsetenv("REPORT");
 	for (int i = 0; i < 500 && access(report, F_OK); i++)
 		usleep(10000);
 	text = read_file_at(AT_FDCWD, report, NULL);
@@ -951,6 +960,30 @@ static void gives_up(void **state)
 	assert_int_equal(exit_status(spawn(resume, NULL)), 0);
 	assert_int_equal(exit_status(task), 0);
 	close(restore);
+	end();
+	unlink(report);
+}
+
+/* The guard that takes main's place, and the one after it, know that the tasks are stopped, and where the server is now. */
+static void main_dies_when_it_has_given_up(void **state)
+{
+	pid_t task = give_up_on_server(), guard, worker;
+
+	usleep(300000);
+	guard = child_of_daemon(true);
+	kill_now(w.daemon);
+	assert_int_equal(exit_status(w.daemon), 128 + SIGKILL);
+	w.daemon = guard;
+	opts.port++;
+	w.server = spawn_ready(run_server);
+	assert_int_equal(exit_status(spawn(resume, NULL)), 0);
+	guard = child_of_daemon(true);
+	worker = child_of_daemon(false);
+	kill_now(w.daemon);
+	kill_now(worker);
+	assert_int_equal(exit_status(task), 0);
+	wait_for_end(guard);
+	w.daemon = spawn(nothing, NULL);
 	end();
 }
 
@@ -1139,6 +1172,8 @@ int main(int argc, char **argv)
 		{ "main_dies (frozen)", main_dies, NULL, NULL, &modes[FROZEN] },
 		{ "main_and_worker_die (frozen)", main_and_worker_die, NULL, NULL, &modes[FROZEN] },
 		{ "gives_up (images)", gives_up, NULL, NULL, &modes[IMAGES] },
+		{ "main_dies_when_it_has_given_up (images)", main_dies_when_it_has_given_up, NULL,
+		  NULL, &modes[IMAGES] },
 		{ "server_dies (images)", server_dies, NULL, NULL, &modes[IMAGES] },
 		{ "looks_for_the_server (images)", looks_for_the_server, NULL, NULL,
 		  &modes[IMAGES] },
