@@ -68,7 +68,10 @@ void collapse_later(struct lazyd *d, struct space *sp)
 	if (!pid)
 		return;
 	c = xzalloc(sizeof(*c));
-	if (!c || find_places(sp, &c->where)) {
+	if (!c)
+		return;
+	if (find_places(sp, &c->where)) {
+		huge_free(&c->where);
 		free(c);
 		return;
 	}
