@@ -620,7 +620,7 @@ static atomic_size_t chunk_that_moves;
 
 static void *move_chunks(void *arg)
 {
-	for (size_t c = 0; c < NR_CHUNKS; c++) {
+	for (size_t c = NR_CHUNKS; c--;) { /* the last pages come last */
 		char *at = BASE + c * CHUNK_SIZE, *to = at + (1ULL << 40);
 
 		chunk_that_moves = c;
@@ -631,12 +631,14 @@ static void *move_chunks(void *arg)
 	return NULL;
 }
 
-/* A child has the chunk either where it was or where it went, and all of it. */
+/* A child has the chunk that moved while it was made either where it was or where it went, and all of it. */
 static int look_at_chunks(void *arg)
 {
-	size_t first = (size_t)arg, bad = 0;
+	size_t at_fork = chunk_that_moves, bad = 0;
 
-	for (size_t c = first - min(first, 2UL); c < min(first + 3, NR_CHUNKS); c++) {
+	if (at_fork == SIZE_MAX)
+		return 0;
+	for (size_t c = at_fork - min(at_fork, 2UL); c < min(at_fork + 3, NR_CHUNKS); c++) {
 		char *at = BASE + c * CHUNK_SIZE;
 		unsigned char there[CHUNK];
 
@@ -649,7 +651,7 @@ static int look_at_chunks(void *arg)
 
 static void fork_meets_move(void **state)
 {
-	size_t nr = 0, bad = 0, c;
+	size_t nr = 0, bad = 0;
 	pid_t *children;
 	pthread_t t;
 
@@ -658,8 +660,8 @@ static void fork_meets_move(void **state)
 	run();
 	chunk_that_moves = 0;
 	pthread_create(&t, NULL, move_chunks, NULL);
-	while ((c = chunk_that_moves) != SIZE_MAX && nr < 200)
-		children[nr++] = spawn(look_at_chunks, (void *)c);
+	while (chunk_that_moves != SIZE_MAX && nr < 200)
+		children[nr++] = spawn(look_at_chunks, NULL);
 	pthread_join(t, NULL);
 	while (nr)
 		bad += exit_status(children[--nr]) != 0;
