@@ -225,8 +225,6 @@ static bool do_page_server(const CriuReq *req, CriuResp *resp)
 	if (!pid) {
 		close(r);
 		close(sock);
-		if (opts.status_fd < 0)
-			opts.status_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		action_set_notify(tell_port);
 		if (cmd_page_server()) {
 			const char *why = log_first_error() ?: "";

@@ -11,8 +11,9 @@
 #include "util/log.h"
 #include "util/opts.h"
 
-static int tty = -1; /* criu's controlling terminal, opened here: standard input is handed on to the tasks */
-static pid_t job;    /* the process group that was given the terminal; 0: none */
+static int tty =
+	-1; /* criu's controlling terminal, opened here: standard input is handed on to the tasks */
+static pid_t job; /* the process group that was given the terminal; 0: none */
 
 static bool has_terminal(pid_t group)
 {
