@@ -65,8 +65,11 @@ static int run_script(const char *script, const char *stage, pid_t init_pid)
 		pr_err("The action script %s was killed by signal %d at %s", script,
 		       WTERMSIG(status), stage);
 	else
-		pr_err("The action script %s ended with status %d at %s", script,
-		       WEXITSTATUS(status), stage);
+		pr_err("The action script %s ended with status %d at %s%s", script,
+		       WEXITSTATUS(status), stage,
+		       WEXITSTATUS(status) == 127 ? " (not found? A relative path starts at the "
+						    "work directory)"
+						  : "");
 	return -1;
 }
 
