@@ -33,6 +33,26 @@ static void set_terminal(pid_t group)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+/*
+ * A group of outside of our pid namespace has the number 0 here, as every other one of there. But who is in the background may not
+ * even read nothing: EIO where SIGTTIN is blocked.
+ */
+static bool in_foreground(void)
+{
+	sigset_t set, before;
+	ssize_t n;
+	char c;
+
+	if (getpgrp())
+		return has_terminal(getpgrp());
+	sigemptyset(&set);
+	sigaddset(&set, SIGTTIN);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	n = read(tty, &c, 0);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return n == 0;
+}
+
 void foreground_give(pid_t root)
 {
 	pid_t group = getpgid(root);
@@ -41,7 +61,7 @@ void foreground_give(pid_t root)
 	    group == getpgrp() || getsid(root) != getsid(0))
 		return;
 	tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
-	if (!has_terminal(getpgrp()))
+	if (!in_foreground())
 		return;
 	job = group;
 	set_terminal(job);
@@ -50,6 +70,13 @@ void foreground_give(pid_t root)
 /* As a shell's job that stops: whoever started criu goes on, and what continues criu continues the job. */
 static void stop_too(void)
 {
+	/* Our group is one of outside of this pid namespace: it has no number here, and can't be given the terminal. As in a group
+	   without a shell, a stop from the terminal is none. */
+	if (!getpgrp()) {
+		if (has_terminal(job))
+			kill(-job, SIGCONT);
+		return;
+	}
 	if (has_terminal(job))
 		set_terminal(getpgrp());
 	else if (has_terminal(getpgrp()))
@@ -76,7 +103,7 @@ int foreground_wait(pid_t root)
 			break;
 		stop_too();
 	}
-	if (job && has_terminal(job))
+	if (job && has_terminal(job) && getpgrp())
 		set_terminal(getpgrp());
 	return status;
 }
