@@ -106,8 +106,7 @@ static int step_collect(struct op *op)
 {
 	struct task *t;
 
-	inventory_remove(op); /* an older checkpoint here is about to be overwritten */
-	if (pstree_check(op) || ids_dump(op) || timens_dump(op))
+	if (pstree_check(op) || ids_dump(op) || inventory_clear(op) || timens_dump(op))
 		return -1;
 	if (chain_join(op))
 		return -1;

@@ -3,6 +3,7 @@
 
 #include "inventory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -62,6 +63,37 @@ void inventory_remove(struct op *op)
 {
 	if (unlinkat(op->images, "inventory.img", 0) && errno != ENOENT)
 		pr_warn("Can't remove inventory.img: %s", strerror(errno));
+}
+
+/* cpuinfo.img is of a command of its own; statistics and irmap-cache are of no dump's tasks */
+static bool is_of_a_dump(const char *name)
+{
+	unsigned long id;
+	int type = image_type_by_name(name, &id);
+
+	return type >= 0 && type != IMG_CPUINFO && type != IMG_STATS && type != IMG_IRMAP_CACHE;
+}
+
+int inventory_clear(struct op *op)
+{
+	int fd = openat(op->images, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d) {
+		pr_perror("Can't list the images directory");
+		close_safe(&fd);
+		return -1;
+	}
+	inventory_remove(op); /* first: what is left by who is killed here is no checkpoint */
+	while ((e = readdir(d)))
+		if (is_of_a_dump(e->d_name) && unlinkat(op->images, e->d_name, 0) &&
+		    errno != ENOENT) {
+			pr_perror("Can't remove %s of an older dump from the images directory",
+				  e->d_name);
+			return -1;
+		}
+	return 0;
 }
 
 int inventory_check(struct op *op)

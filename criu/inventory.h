@@ -10,6 +10,11 @@
 int inventory_write(struct op *op);
 /* The directory is no checkpoint any more. */
 void inventory_remove(struct op *op);
+/*
+ * Before the first image is written: the directory holds none of an older dump any more. A kind without entries has no file, so
+ * restore would take one that is left there for this dump's. -1: logged.
+ */
+int inventory_clear(struct op *op);
 /* What a later link of a chain must know of an earlier one, whose directory is DIR. -1 logged. */
 struct link_info {
 	char run_id[40];    /* "": none */

@@ -103,8 +103,7 @@ static int step_collect(struct op *op)
 {
 	struct task *t;
 
-	inventory_remove(op); /* whatever was here is about to be overwritten */
-	if (chain_join(op) || ids_dump(op))
+	if (chain_join(op) || ids_dump(op) || inventory_clear(op))
 		return -1;
 	for_each_live_task (t, op)
 		if (track_collect(t))

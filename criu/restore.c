@@ -33,6 +33,7 @@
 #include "stats.h"
 #include "stories.h"
 #include "task/core.h"
+#include "task/foreground.h"
 #include "task/make.h"
 #include "task/pstree.h"
 #include "util/action.h"
@@ -390,11 +391,8 @@ static void guard_tasks(struct op *op)
 /* Without --restore-detached criu is the parent that waits for the end of the root task. */
 static int wait_root(pid_t pid)
 {
-	int status;
+	int status = foreground_wait(pid);
 
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return 0;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -416,6 +414,7 @@ int cmd_restore(pid_t *root_pid)
 	op.stats.restore_us = now_us() - start;
 	pid = op.root->pid;
 	files_resume_network(&op);
+	foreground_give(pid);
 	let_go(&op);
 	if (lazy_is_ours()) {
 		guard_tasks(&op);

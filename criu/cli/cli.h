@@ -88,6 +88,8 @@ void opts_init(void);
  * and nothing has been touched.
  */
 int opts_parse(int argc, char **argv);
+/* The files that options are read from before the command line, or before an RPC request's. */
+int opts_read_configs(void);
 /* The same checks for options that came by RPC. */
 int opts_check(const struct command *c);
 /* Nothing has been set yet (part of opts_init()). */
@@ -106,6 +108,9 @@ int dirs_open(enum dir_need need);
 /* cpuinfo.c: writes cpuinfo.img; compares it with this CPU as --cpu-cap demands. -1: logged. */
 int cpuinfo_save(void);
 int cpuinfo_check(void);
+
+/* commands.c: restore, after what --cpu-cap demands; the root task's pid is stored where ROOT_PID is not NULL. Exit status. */
+int restore_checked(pid_t *root_pid);
 
 /* check.c, cpuinfo.c, dedup.c, service.c */
 int cmd_check(void);

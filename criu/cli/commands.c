@@ -18,6 +18,13 @@ static int dump(void)
 	return cmd_dump();
 }
 
+int restore_checked(pid_t *root_pid)
+{
+	if (opts.cpu_cap & CPU_CAP_IMAGE && cpuinfo_check())
+		return 1;
+	return cmd_restore(root_pid);
+}
+
 static int restore(void)
 {
 	int ret;
@@ -29,10 +36,7 @@ static int restore(void)
 		       "criu then waits for the root task");
 		return 1;
 	}
-	if (opts.cpu_cap & CPU_CAP_IMAGE && cpuinfo_check())
-		return 1;
-	ret = cmd_restore(NULL);
-
+	ret = restore_checked(NULL);
 	if (ret || !cli.exec_cmd)
 		return ret;
 	log_finish(0);

@@ -213,7 +213,7 @@ const struct opt_def opt_table[] = {
 	FLAG("log-pid", 0, log_pid, C_ALL, "write the pid in each line of the log"),
 	FLAG("display-stats", 0, display_stats, C_STORY | C_LAZY, "print the statistics at the end"),
 	STR("pidfile", 0, pidfile, C_RESTORE | C_LAZY | C_SERVER | C_SERVICE, "FILE", "write the pid there: of the root task (restore), of the daemon (others)"),
-	STR("action-script", 0, action_script, C_STORY, "FILE", "run it at the stages of the story; $CRTOOLS_SCRIPT_ACTION says which"),
+	LIST("action-script", 0, action_scripts, C_STORY | C_LAZY | C_SERVER, "FILE", "run it at the stages of the story, from the work directory; $CRTOOLS_SCRIPT_ACTION says which; may be given again"),
 	ROW("config", 0, OPT_STR, &cli.config, C_ALL, "FILE", "read options from this file too"),
 	ROW("no-default-config", 0, OPT_FLAG, &cli.no_default_config, C_ALL, NULL, "read neither /etc/criu/default.conf nor ~/.criu/default.conf"),
 	FLAG("unprivileged", 0, unprivileged, C_ALL, "run with CAP_CHECKPOINT_RESTORE only", NOT("criu needs root")),

@@ -289,7 +289,7 @@ static int by_hand(const struct opt_def *d, const char *value, bool negated)
 	return d->target == &cli.config ? 0 : apply(d, value, negated, true);
 }
 
-static int read_configs(void)
+int opts_read_configs(void)
 {
 	const char *home = getenv("HOME"), *env = getenv("CRIU_CONFIG_FILE");
 	cleanup_free char *own = home && *home ? xasprintf("%s/.criu/default.conf", home) : NULL;
@@ -474,7 +474,7 @@ int opts_parse(int argc, char **argv)
 	struct walk w = { .argc = argc, .argv = argv, .cb = only_config };
 
 	w.words = xcalloc(argc + 1, sizeof(*w.words));
-	if (!w.words || walk_args(&w) || read_configs())
+	if (!w.words || walk_args(&w) || opts_read_configs())
 		return -1;
 	w.cb = by_hand;
 	if (walk_args(&w) || find_command(w.words, w.nr_words))

@@ -21,6 +21,7 @@
 /* The connection that is being served: notify() has no other way to it. */
 static int sock = -1;
 static pid_t peer;
+static bool is_swrk;
 
 static int send_resp(const CriuResp *r)
 {
@@ -89,6 +90,22 @@ static int notify(const char *stage, pid_t init_pid)
 	return ok ? 0 : -1;
 }
 
+/* Numbers of descriptors and the parent are the client's own: only a worker that it started itself has them too. */
+static int check_inherits(const CriuOpts *o)
+{
+	const char *field = o->n_inherit_fd			   ? "inherit_fd"
+			    : o->has_rst_sibling && o->rst_sibling ? "rst_sibling"
+			    : o->ps && o->ps->has_fd		   ? "ps.fd"
+								   : NULL;
+
+	if (is_swrk || !field)
+		return 0;
+	pr_err("RPC: %s needs a criu that the client has started (criu swrk); this one is a "
+	       "service",
+	       field);
+	return -1;
+}
+
 static int prepare(const CriuReq *req, const char *name)
 {
 	const struct command *c = command_find(name);
@@ -98,7 +115,7 @@ static int prepare(const CriuReq *req, const char *name)
 		return -1;
 	}
 	cli.command = c;
-	if (rpc_opts_apply(req->opts, c, peer) || dirs_open(c->dirs))
+	if (check_inherits(req->opts) || rpc_opts_apply(req->opts, c, peer) || dirs_open(c->dirs))
 		return -1;
 	if (req->opts->has_notify_scripts && req->opts->notify_scripts)
 		action_set_notify(notify);
@@ -128,7 +145,7 @@ static bool do_restore(const CriuReq *req, CriuResp *resp)
 	pid_t pid = 0;
 
 	criu_restore_resp__init(&r);
-	if (prepare(req, "restore") || cmd_restore(&pid))
+	if (prepare(req, "restore") || restore_checked(&pid))
 		return false;
 	r.pid = pid;
 	resp->restore = &r;
@@ -208,16 +225,27 @@ static bool do_page_server(const CriuReq *req, CriuResp *resp)
 	if (!pid) {
 		close(r);
 		close(sock);
-		if (opts.status_fd < 0)
-			opts.status_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		action_set_notify(tell_port);
-		_exit(cmd_page_server());
+		if (cmd_page_server()) {
+			const char *why = log_first_error() ?: "";
+			int no_port = -1;
+
+			if (write_full(ready_pipe[1], &no_port, sizeof(no_port)) ||
+			    write_full(ready_pipe[1], why, strlen(why)))
+				pr_debug("Nobody waits for this page server");
+			_exit(1);
+		}
+		_exit(0);
 	}
 	close(ready_pipe[1]);
 	criu_page_server_info__init(&info);
-	if (read_full(r, &info.port, sizeof(info.port)) != sizeof(info.port)) {
+	if (read_full(r, &info.port, sizeof(info.port)) != sizeof(info.port) || info.port < 0) {
+		char why[256] = "";
+
+		if (read_full(r, why, sizeof(why) - 1) <= 0)
+			strcpy(why, "it was killed");
 		TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
-		pr_err("RPC: the page server did not start");
+		pr_err("RPC: the page server did not start: %s", why);
 		return false;
 	}
 	info.has_port = info.has_pid = true;
@@ -280,11 +308,12 @@ send:
 	return send_resp(&resp);
 }
 
-int rpc_serve(int fd)
+int rpc_serve(int fd, bool swrk)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
-	bool more = true;
+	bool more = true, no_default_config = cli.no_default_config;
+	char *config = cli.config;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len)) {
 		pr_perror("RPC: can't tell who the client at descriptor %d is", fd);
@@ -292,6 +321,7 @@ int rpc_serve(int fd)
 	}
 	sock = fd;
 	peer = cred.pid;
+	is_swrk = swrk;
 	while (more) {
 		CriuReq *req;
 		int ret = recv_req(&req);
@@ -299,6 +329,8 @@ int rpc_serve(int fd)
 		if (ret <= 0)
 			return ret ? 1 : 0;
 		opts_init();
+		cli.no_default_config = no_default_config;
+		cli.config = config;
 		log_forget_errors();
 		/* a PRE_DUMP is followed by more of them and a DUMP; SINGLE_PRE_DUMP is not */
 		more = (req->has_keep_open && req->keep_open) ||

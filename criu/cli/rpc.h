@@ -7,14 +7,15 @@
 #ifndef CRIU_CLI_RPC_H
 #define CRIU_CLI_RPC_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "rpc.pb-c.h"
 
 struct command;
 
-/* Requests on SOCK until the client has no more. Exit status. */
-int rpc_serve(int sock);
+/* Requests on SOCK until the client has no more. SWRK: the client has started this process, and handed it descriptors. Exit status. */
+int rpc_serve(int sock, bool swrk);
 /*
  * Options of a request for command C, then those of its config file; descriptors of the client are
  * reached through /proc/PEER/fd. The options were reset before. -1: refused, logged.

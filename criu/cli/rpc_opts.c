@@ -164,14 +164,25 @@ static int set_modes(const CriuOpts *o)
 		"ignore", "none", "props", "soft", "full", "strict"
 	};
 	static const char *const locks[] = { NULL, "iptables", "nftables", "skip" };
-	unsigned mode = o->has_manage_cgroups_mode ? o->manage_cgroups_mode : CRIU_CG_MODE__SOFT;
+	unsigned mode = o->has_manage_cgroups && o->manage_cgroups ? CRIU_CG_MODE__SOFT
+								   : CRIU_CG_MODE__IGNORE;
 
-	if (o->has_manage_cgroups && o->manage_cgroups && mode < ARRAY_SIZE(cgroups) &&
-	    opts_set("manage-cgroups", cgroups[mode], ORIGIN))
+	/* the mode says it all, also without the switch, which is older; DEFAULT and what is newer than us are no ignore */
+	if (o->has_manage_cgroups_mode)
+		mode = o->manage_cgroups_mode;
+	if ((o->has_manage_cgroups || o->has_manage_cgroups_mode) &&
+	    opts_set("manage-cgroups", mode < ARRAY_SIZE(cgroups) ? cgroups[mode] : "soft", ORIGIN))
 		return -1;
-	if (o->has_network_lock && o->network_lock > 0 && o->network_lock < ARRAY_SIZE(locks) &&
-	    opts_set("network-lock", locks[o->network_lock], ORIGIN))
-		return -1;
+	if (o->has_network_lock) {
+		unsigned lock = o->network_lock;
+
+		if (!lock || lock >= ARRAY_SIZE(locks)) {
+			pr_err("RPC: network_lock %u is not known", lock);
+			return -1;
+		}
+		if (opts_set("network-lock", locks[lock], ORIGIN))
+			return -1;
+	}
 	if (o->has_pre_dump_mode &&
 	    opts_set("pre-dump-mode",
 		     o->pre_dump_mode == CRIU_PRE_DUMP_MODE__VM_READ ? "read" : "splice", ORIGIN))
@@ -213,7 +224,9 @@ static int set_places(const CriuOpts *o, pid_t peer)
 		       o->log_file);
 		return -1;
 	}
-	if (!o->has_log_to_stderr || !o->log_to_stderr)
+	if (o->has_log_to_stderr && o->log_to_stderr)
+		opts.log_file = NULL;
+	else if (o->log_file || !opts.log_file)
 		opts.log_file = xstrdup(o->log_file ?: "criu.log");
 	if (o->has_status_fd) {
 		opts.status_fd = take_fd(peer, o->status_fd, "status_fd");
@@ -240,6 +253,8 @@ int rpc_opts_apply(const CriuOpts *o, const struct command *c, pid_t peer)
 {
 	const ProtobufCMessageDescriptor *d = o->base.descriptor;
 
+	if (opts_read_configs())
+		return -1;
 	for (unsigned i = 0; i < d->n_fields; i++)
 		if (field_is_set(o, &d->fields[i]) && set_field(o, &d->fields[i]))
 			return -1;

@@ -53,7 +53,7 @@ static void serve_client(int client, const sigset_t *before)
 	if (pid)
 		return;
 	sigprocmask(SIG_SETMASK, before, NULL);
-	_exit(rpc_serve(client));
+	_exit(rpc_serve(client, false));
 }
 
 /* Until a signal asks for the end. */
@@ -125,5 +125,5 @@ int cmd_swrk(void)
 		return 1;
 	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return rpc_serve(fd);
+	return rpc_serve(fd, true);
 }

@@ -33,35 +33,6 @@ void problem(struct verify *v, const char *fmt, ...)
 
 /* ---- each file by itself ---- */
 
-/* Is NAME of the form FILE (of the table of kinds)? */
-static bool name_matches(const char *file, const char *name, unsigned long *id)
-{
-	const char *spec = strchr(file, '%'), *end;
-	size_t head = spec ? (size_t)(spec - file) : strlen(file);
-	char *rest;
-
-	*id = 0;
-	if (strncmp(file, name, head))
-		return false;
-	if (!spec)
-		return !name[head];
-	end = spec + strcspn(spec, "udxs");
-	if (*end == 's')
-		return name[head];
-	if (name[head] == '-' || name[head] == '+' || name[head] == ' ')
-		return false;
-	*id = strtoul(name + head, &rest, *end == 'x' ? 16 : 10);
-	return rest != name + head && !strcmp(rest, end + 1);
-}
-
-static int kind_of_name(const char *name, unsigned long *id)
-{
-	for (int i = 0; i < IMG_TYPES; i++)
-		if (name_matches(image_kinds[i].file, name, id))
-			return i;
-	return -1;
-}
-
 /* Every entry and what follows it, into a JSON that goes nowhere. */
 static void check_entries(struct verify *v, const char *name, enum image_type want)
 {
@@ -123,7 +94,7 @@ static void each_file(struct verify *v,
 	}
 	while ((e = readdir(d))) {
 		unsigned long id;
-		int type = kind_of_name(e->d_name, &id);
+		int type = image_type_by_name(e->d_name, &id);
 
 		if (type >= 0)
 			fn(v, e->d_name, type, id);

@@ -34,9 +34,14 @@ struct sk_queues {
 
 static struct sk_queues *queues(struct op *op)
 {
-	if (!op->files->queues)
-		op->files->queues = xzalloc(sizeof(struct sk_queues));
-	return op->files->queues;
+	struct sk_queues *q = op->files->queues;
+
+	if (!q) {
+		q = op->files->queues = xzalloc(sizeof(*q));
+		if (q)
+			q->self.pidfd = q->self.proc = -1;
+	}
+	return q;
 }
 
 /* ---- dump ---- */

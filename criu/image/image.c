@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,35 @@ char *image_file_name(enum image_type type, unsigned long id, const char *str)
 	if (*end == 'x')
 		return xasprintf("%.*s%lx%s", (int)(spec - file), file, id, end + 1);
 	return xasprintf("%.*s%lu%s", (int)(spec - file), file, id, end + 1);
+}
+
+/* Is NAME of the form FILE (of the table of kinds)? */
+static bool name_matches(const char *file, const char *name, unsigned long *id)
+{
+	const char *spec = strchr(file, '%'), *end;
+	size_t head = spec ? (size_t)(spec - file) : strlen(file);
+	char *rest;
+
+	*id = 0;
+	if (strncmp(file, name, head))
+		return false;
+	if (!spec)
+		return !name[head];
+	end = spec + strcspn(spec, "udxs");
+	if (*end == 's')
+		return name[head];
+	if (name[head] == '-' || name[head] == '+' || name[head] == ' ')
+		return false;
+	*id = strtoul(name + head, &rest, *end == 'x' ? 16 : 10);
+	return rest != name + head && !strcmp(rest, end + 1);
+}
+
+int image_type_by_name(const char *name, unsigned long *id)
+{
+	for (int i = 0; i < IMG_TYPES; i++)
+		if (name_matches(image_kinds[i].file, name, id))
+			return i;
+	return -1;
 }
 
 const char *image_name(const struct image *img)

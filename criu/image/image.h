@@ -121,6 +121,9 @@ enum image_type {
 
 extern const struct image_kind image_kinds[IMG_TYPES];
 
+/* Which kind's files are called like NAME, and the id in it (0: none); -1: none is. */
+int image_type_by_name(const char *name, unsigned long *id);
+
 struct image; /* an open image file */
 
 /*

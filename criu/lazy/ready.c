@@ -30,6 +30,8 @@ int server_daemonize(void)
 
 int status_ready(void)
 {
+	if (action_run("status-ready", 0))
+		return -1;
 	if (opts.status_fd < 0)
 		return 0;
 	if (write_full(opts.status_fd, "", 1)) {
@@ -37,7 +39,7 @@ int status_ready(void)
 		return -1;
 	}
 	close_safe(&opts.status_fd);
-	return action_run("status-ready", 0);
+	return 0;
 }
 
 int server_ready(void)

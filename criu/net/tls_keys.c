@@ -48,6 +48,16 @@ static int bad_file(const char *what, const char *path, int error)
 	return -1;
 }
 
+/* What is wrong with a path is not in the words of the library. */
+static int check_file(const char *what, const char *path)
+{
+	if (!access(path, R_OK))
+		return 0;
+	pr_perror("Can't read %s as %s%s", path, what,
+		  path[0] == '/' ? "" : "; a relative path starts at the work directory");
+	return -1;
+}
+
 static int load_cas(gnutls_certificate_credentials_t c, enum tls_role role)
 {
 	const char *ca = pick(opts.tls_cacert, CACERT), *crl = pick(opts.tls_cacrl, CACRL);
@@ -62,6 +72,9 @@ static int load_cas(gnutls_certificate_credentials_t c, enum tls_role role)
 	if (!opts.tls_cacert && role == TLS_CLIENT &&
 	    gnutls.certificate_set_x509_system_trust(c) < 0)
 		pr_debug("TLS: the system has no CAs of its own");
+	if ((ca && check_file("certificate of a CA (--tls-cacert)", ca)) ||
+	    (crl && check_file("list of revoked certificates (--tls-cacrl)", crl)))
+		return -1;
 	if (ca && (n = gnutls.certificate_set_x509_trust_file(c, ca, GNUTLS_X509_FMT_PEM)) <= 0)
 		return bad_file("certificate of a CA (--tls-cacert)", ca, n);
 	if (crl && (n = gnutls.certificate_set_x509_crl_file(c, crl, GNUTLS_X509_FMT_PEM)) <= 0)
@@ -72,16 +85,11 @@ static int load_cas(gnutls_certificate_credentials_t c, enum tls_role role)
 static int load_own(gnutls_certificate_credentials_t c)
 {
 	const char *cert = opts.tls_cert ?: CERT, *key = opts.tls_key ?: KEY;
-	const char *files[] = { cert, key };
 	int ret;
 
-	for (int i = 0; i < 2; i++)
-		if (access(files[i], R_OK)) {
-			pr_perror("Can't read %s, %s (--tls-%s)", files[i],
-				  i ? "its key" : "the certificate of this side",
-				  i ? "key" : "cert");
-			return -1;
-		}
+	if (check_file("the certificate of this side (--tls-cert)", cert) ||
+	    check_file("its key (--tls-key)", key))
+		return -1;
 	ret = gnutls.certificate_set_x509_key_file(c, cert, key, GNUTLS_X509_FMT_PEM);
 	if (ret >= 0)
 		return 0;

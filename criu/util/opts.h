@@ -27,7 +27,7 @@ enum network_lock_mode {
 
 struct opts {
 	/* common */
-	char *images_dir, *work_dir, *log_file, *pidfile, *action_script, *root;
+	char *images_dir, *work_dir, *log_file, *pidfile, *root;
 	int verbosity; /* 0..4 */
 	bool display_stats, log_pid, unprivileged;
 	int status_fd; /* -1: none */
@@ -58,7 +58,8 @@ struct opts {
 	bool skip_file_rwx_check, file_validation_buildid;
 	uint64_t ghost_limit; /* bytes */
 	enum network_lock_mode network_lock;
-	struct opt_list external, inherit_fd, join_ns, skip_mnt, enable_fs, irmap_scan_paths;
+	struct opt_list external, inherit_fd, join_ns, skip_mnt, enable_fs, irmap_scan_paths,
+		action_scripts;
 
 	/* cgroups and security */
 	int manage_cgroups; /* rpc.proto criu_cg_mode */
