@@ -13,6 +13,7 @@
 
 #include "files/files.h"
 #include "image/image.h"
+#include "mem/guard.h"
 #include "mem/mem.h"
 #include "mem/vm_flags.h"
 #include "proc/proc.h"
@@ -478,18 +479,18 @@ int mm_describe(struct op *op, struct task *t)
 int mm_dump(struct op *op, struct task *t)
 {
 	MmEntry *mm = t->mm, out;
-	cleanup_free VmaEntry **vmas = NULL;
+	struct areas areas;
+	int ret;
 
 	/* the executable first, as in the files table of other checkpoints */
 	if (name_mapped_file(op, t, "exe", O_RDONLY, &mm->exe_file_id) || name_vma_files(op, t))
 		return -1;
-	vmas = xcalloc(t->nr_vmas, sizeof(*vmas));
-	if (!vmas)
-		return -1;
-	for (size_t i = 0; i < t->nr_vmas; i++)
-		vmas[i] = &t->vmas[i].e;
+	ret = areas_split(t, &areas);
 	out = *mm;
-	out.n_vmas = t->nr_vmas;
-	out.vmas = vmas;
-	return image_write_one(op->images, IMG_MM, t->vpid, &out.base);
+	out.n_vmas = areas.nr;
+	out.vmas = areas.v;
+	if (!ret)
+		ret = image_write_one(op->images, IMG_MM, t->vpid, &out.base);
+	areas_free(&areas);
+	return ret;
 }
