@@ -181,6 +181,26 @@ static int refuse_pending_trap(pid_t tid, pid_t image_tid, uint64_t blocked)
 	return -1;
 }
 
+#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG /* Linux 6.4 */
+#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
+#endif
+
+/* The stub's calls would be dispatched to the task as SIGSYS, which is blocked: its handler would be lost, and the stub run astray. */
+static int refuse_user_dispatch(pid_t tid, pid_t image_tid)
+{
+	struct {
+		uint64_t mode, selector, offset, len;
+	} conf = { 0 };
+
+	if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, sizeof(conf), &conf) < 0 ||
+	    !conf.mode)
+		return 0;
+	pr_err("Task %d has system calls dispatched to itself (PR_SET_SYSCALL_USER_DISPATCH, as "
+	       "Wine does): not supported",
+	       image_tid);
+	return -1;
+}
+
 static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 {
 	struct puppet *p = xzalloc(sizeof(*p));
@@ -189,8 +209,8 @@ static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 		return NULL;
 	p->tid = tid;
 	p->image_tid = image_tid;
-	if (arch_get_regs(tid, &p->saved) || rseq_abort(tid, &p->saved) ||
-	    trace_get_sigmask(tid, &p->saved_sigmask) ||
+	if (refuse_user_dispatch(tid, image_tid) || arch_get_regs(tid, &p->saved) ||
+	    rseq_abort(tid, &p->saved) || trace_get_sigmask(tid, &p->saved_sigmask) ||
 	    refuse_pending_trap(tid, image_tid, p->saved_sigmask) ||
 	    trace_set_sigmask(tid, PUPPET_SIGMASK)) {
 		free(p);
