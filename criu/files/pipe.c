@@ -25,6 +25,8 @@ struct pipe {
 	uint32_t id;
 	bool fifo;
 	bool read, written; /* dump: the tree has such an end */
+	bool packets;	    /* dump: a writing end is in packet mode (O_DIRECT) */
+	int bytes;	    /* dump: that are in it */
 	int fd; /* restore: FIFO: held open for both ways until the end; pipe: its reading end */
 	int write_fd; /* restore: pipe */
 	bool taken
@@ -77,11 +79,12 @@ static int tee_pipe(struct pipes *ps, int size)
 	return 0;
 }
 
-static int dump_data(struct op *op, const struct fd_probe *p, bool fifo)
+static int dump_data(struct op *op, const struct fd_probe *p, struct pipe *pp)
 {
 	PipeDataEntry e = PIPE_DATA_ENTRY__INIT;
 	struct pipes *ps = op->files->pipes;
 	cleanup_close int in = reopen_fd(p->lfd, O_RDONLY | O_NONBLOCK);
+	bool fifo = pp->fifo;
 	int size, bytes;
 	ssize_t n = 0;
 
@@ -89,6 +92,7 @@ static int dump_data(struct op *op, const struct fd_probe *p, bool fifo)
 		pr_perror("Can't look into the pipe of %s", probe_name(p));
 		return -1;
 	}
+	pp->bytes = bytes;
 	if (!bytes && size == 65536)
 		return 0;
 	if (bytes) {
@@ -125,7 +129,8 @@ static int dump_data_once(struct op *op, const struct fd_probe *p, bool fifo)
 		return -1;
 	pp->read |= (p->flags & O_ACCMODE) != O_WRONLY;
 	pp->written |= (p->flags & O_ACCMODE) != O_RDONLY;
-	return ps->nr == nr ? 0 : dump_data(op, p, fifo);
+	pp->packets |= (p->flags & O_ACCMODE) != O_RDONLY && (p->flags & O_DIRECT);
+	return ps->nr == nr ? 0 : dump_data(op, p, pp);
 }
 
 static bool pipe_recognise(const struct fd_probe *p)
@@ -177,6 +182,19 @@ static void tell_outside(const struct pipes *ps)
 	}
 }
 
+/* Where one packet ends and the next begins has no place in the images. */
+static int refuse_packets(const struct pipes *ps)
+{
+	for (size_t i = 0; ps && i < ps->nr; i++)
+		if (ps->v[i].packets && ps->v[i].bytes) {
+			pr_err("Pipe %u holds %d bytes in packets (O_DIRECT): not supported until "
+			       "they have been read",
+			       ps->v[i].id, ps->v[i].bytes);
+			return -1;
+		}
+	return 0;
+}
+
 static int pipes_close(struct op *op)
 {
 	struct pipes *ps = op->files->pipes;
@@ -192,7 +210,7 @@ static int pipes_close(struct op *op)
 static int pipes_dump_all(struct op *op)
 {
 	tell_outside(op->files->pipes);
-	return pipes_close(op);
+	return pipes_close(op) || refuse_packets(op->files->pipes) ? -1 : 0;
 }
 
 /* ---- restore ---- */
