@@ -148,6 +148,7 @@ static int describe(struct op *op, struct task *t)
 	t->start_time = stat.start_time;
 	t->pgid = stat.pgrp;
 	t->sid = stat.session;
+	t->exit_signal = stat.exit_signal;
 	if (stat.state == 'Z') {
 		if (stat.num_threads > 1) {
 			pr_err("The main thread of task %d has exited while others go on: not "
