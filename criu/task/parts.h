@@ -40,7 +40,7 @@ struct part {
 	uint64_t *clear_tid;
 	int *pdeath_signal, *subreaper;
 	char *comm;
-	int securebits_call, membarrier_call;
+	int securebits_call, membarrier_call, ldt_call;
 };
 
 /* Allocates and initialises a protobuf-c message: PB_NEW(core->tc, task_core_entry__init). NULL: logged. */
