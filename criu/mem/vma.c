@@ -62,6 +62,8 @@ static int classify(const struct task *t, const struct proc_vma *v, VmaEntry *e)
 		return refuse(t, v, "System V shared memory");
 	else if (!strncmp(v->path, "/[aio]", 6) || !strcmp(v->path, "[aio]"))
 		return refuse(t, v, "an AIO ring");
+	else if (!strcmp(v->path, "/secretmem (deleted)"))
+		return refuse(t, v, "secret memory (memfd_secret)");
 	else if (!strncmp(v->path, "anon_inode:", 11))
 		return refuse(t, v, "a mapping of a kernel object");
 	else if (!strncmp(v->path, "socket:", 7))
