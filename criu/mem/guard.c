@@ -61,8 +61,7 @@ int areas_split(struct task *t, struct areas *a)
 		const struct vma *v = &t->vmas[i];
 		struct cut c = { a, &v->e, v->e.start };
 
-		if (may_have_guards(v) &&
-		    scan_guards(pagemap, v->e.start, v->e.end, add_guard, &c))
+		if (may_have_guards(v) && scan_guards(pagemap, v->e.start, v->e.end, add_guard, &c))
 			return -1;
 		if (add_piece(&c, v->e.end, 0))
 			return -1;
