@@ -6,7 +6,9 @@
 
 int main(int argc, char **argv)
 {
-	struct user_desc d = { .entry_number = 2, .base_addr = 0x1000, .limit = 0xfff, .seg_32bit = 1 };
+	struct user_desc d = {
+		.entry_number = 2, .base_addr = 0x1000, .limit = 0xfff, .seg_32bit = 1
+	};
 	char buf[64];
 
 	test_init(argc, argv);

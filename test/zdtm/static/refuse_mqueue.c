@@ -18,6 +18,7 @@ int main(int argc, char **argv)
 	SYS(mq_send(q, "word", 5, 1));
 	test_daemon();
 	test_waitsig();
-	CHECK(mq_receive(q, buf, sizeof(buf), NULL) == 5 && !strcmp(buf, "word"), "it says %s", buf);
+	CHECK(mq_receive(q, buf, sizeof(buf), NULL) == 5 && !strcmp(buf, "word"), "it says %s",
+	      buf);
 	pass();
 }

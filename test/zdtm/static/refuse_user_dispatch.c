@@ -51,7 +51,8 @@ int main(int argc, char **argv)
 	test_init(argc, argv);
 	dl_iterate_phdr(find_libc, &libc);
 	SYS(sigaction(SIGSYS, &sa, NULL));
-	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, libc.start, libc.len, &selector))
+	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, libc.start, libc.len,
+		  &selector))
 		skip("no dispatch of system calls");
 	selector = BLOCK;
 	test_daemon();
