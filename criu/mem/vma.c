@@ -279,6 +279,16 @@ static int set_flags(const struct task *t, struct vma *v, const struct proc_vma 
 	return 0;
 }
 
+/* A mapping is locked from its beginning only after mlockall(MCL_FUTURE), which the task cannot be asked about. */
+static int warn_lock_future(const struct task *t, const struct proc_vma *pv, const struct arena *a)
+{
+	if (pv->start == a->base && (pv->vm_flags & VMF_LO))
+		pr_warn("task %d: that its future memory is to be locked (mlockall(MCL_FUTURE)) is "
+			"not saved",
+			t->pid);
+	return 0;
+}
+
 static int add_flags(const struct proc_vma *pv, void *arg)
 {
 	struct flags_walk *w = arg;
@@ -286,7 +296,7 @@ static int add_flags(const struct proc_vma *pv, void *arg)
 	const struct arena *a = leader(w->t)->puppet->arena;
 
 	if (pv->start >= a->base && pv->end <= a->base + a->len)
-		return 0; /* criu's own, mapped meanwhile */
+		return warn_lock_future(w->t, pv, a); /* criu's own, mapped meanwhile */
 	if (w->next && (v[-1].e.status & VMA_VVAR) && pv->start < v[-1].e.end)
 		return 0; /* another part of the vvar area */
 	if (w->next == w->t->nr_vmas || v->e.start != pv->start) {

@@ -114,6 +114,13 @@ static struct arena *map_arena(pid_t tid, pid_t image_tid, uint64_t ip, unsigned
 		return NULL;
 	}
 	ret = trace_syscall(tid, image_tid, ip, __NR_mprotect, prot_args);
+	if (ret == -EACCES) {
+		pr_err("Task %d denies itself memory that becomes executable (PR_SET_MDWE, "
+		       "systemd's "
+		       "MemoryDenyWriteExecute=): not supported",
+		       image_tid);
+		goto unmap;
+	}
 	if (ret) {
 		errno = -ret;
 		pr_perror("Can't make memory in task %d executable", image_tid);
@@ -356,6 +363,14 @@ int puppet_cure(struct puppet *p)
 
 static cpu_set_t all_cpus; /* those that criu may use */
 static bool all_known;
+
+bool puppet_has_our_cpus(pid_t tid)
+{
+	cpu_set_t its;
+
+	return !all_known || sched_getaffinity(tid, sizeof(its), &its) ||
+	       CPU_EQUAL(&its, &all_cpus);
+}
 
 void puppet_unfollow(void)
 {
