@@ -16,7 +16,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&cpus) > 1; i++)
 		CPU_CLR(i, &cpus);
 	SYS(sched_setaffinity(0, sizeof(cpus), &cpus));
-	SYS(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)));
+	SYS(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+		    IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)));
 	SYS(prctl(PR_SET_TIMERSLACK, 12345, 0, 0, 0));
 	fd = SYS(open("/proc/self/coredump_filter", O_WRONLY));
 	write_all(fd, "0x7f", 4);
