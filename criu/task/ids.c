@@ -169,22 +169,21 @@ static int refuse_apart(const struct task *t, const struct thread *th, const cha
 	return -1;
 }
 
-static int check_thread(const struct task *t, const struct thread *th)
+/* Not "mnt": who has one of its own has a root and working directory of its own. */
+static const char *const thread_ns[] = { "net", "ipc", "uts", "cgroup" };
+
+static int check_thread(const struct task *t, const struct thread *th, const ino_t *main_ns)
 {
-	static const char *const kinds[] = { "mnt", "net", "ipc", "uts", "cgroup" };
-	struct stat main, its;
+	struct stat st;
 	char path[64];
 
 	if (syscall(SYS_kcmp, t->pid, th->tid, KCMP_FILES, 0, 0) > 0)
 		return refuse_apart(t, th, "descriptors");
 	if (syscall(SYS_kcmp, t->pid, th->tid, KCMP_FS, 0, 0) > 0)
 		return refuse_apart(t, th, "a root, working directory and umask");
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		snprintf(path, sizeof(path), "ns/%s", kinds[i]);
-		if (fstatat(t->proc, path, &main, 0))
-			continue; /* a kernel without this kind */
-		snprintf(path, sizeof(path), "task/%d/ns/%s", th->tid, kinds[i]);
-		if (!fstatat(t->proc, path, &its, 0) && its.st_ino != main.st_ino)
+	for (size_t i = 0; i < ARRAY_SIZE(thread_ns); i++) {
+		snprintf(path, sizeof(path), "task/%d/ns/%s", th->tid, thread_ns[i]);
+		if (!fstatat(t->proc, path, &st, 0) && st.st_ino != main_ns[i])
 			return refuse_apart(t, th, "a namespace");
 	}
 	return 0;
@@ -205,8 +204,17 @@ static int check_children_ns(const struct task *t)
 
 static int check_apart(struct task *t)
 {
+	ino_t main_ns[ARRAY_SIZE(thread_ns)] = { 0 };
+	struct stat st;
+	char path[16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(thread_ns); i++) {
+		snprintf(path, sizeof(path), "ns/%s", thread_ns[i]);
+		if (!fstatat(t->proc, path, &st, 0)) /* else a kernel without this kind */
+			main_ns[i] = st.st_ino;
+	}
 	for_each_thread (th, t)
-		if (th != leader(t) && check_thread(t, th))
+		if (th != leader(t) && check_thread(t, th, main_ns))
 			return -1;
 	return check_children_ns(t);
 }
