@@ -14,6 +14,7 @@ contents of their memory, and looks for anything left over. A test NAME.c may ha
               and destination on one host are in each other's way), nonorst, nouser (not in user namespaces), busy (its state in /proc keeps
               changing: no comparison), nomem (memory changes), crfail (dump must refuse), mayrefuse (dump may), nosab, noiters, excl (alone)
     crfail    regular expression that dump's error must match
+    warns     regular expressions; dump must warn with each of them
     opts, dopts, ropts    criu options for both, dump only, restore only
     feature   words for 'criu check --feature'
     ignore    regular expressions of parts of the /proc state that may change
@@ -321,7 +322,11 @@ class Run:
         return ['--track-mem', '--prev-images-dir', '../' + os.path.basename(prev)] if prev else []
 
     def dump(self, img, *extra, **kw):
-        return self.criu_run('dump', img, '-t', str(self.root), *self.opts('opts', 'dopts'), *extra, **kw)
+        rc = self.criu_run('dump', img, '-t', str(self.root), *self.opts('opts', 'dopts'), *extra, **kw)
+        for expr in self.desc.get('warns', []) if rc == 0 else []:
+            if not re.search('Warning: .*(%s)' % expr, procstate.read(img + '/dump.log')):
+                raise Fail('criu dump does not warn of /%s/' % expr)
+        return rc
 
     def restore_args(self, img):
         return ['-d', '--pidfile', 'restored.pid'] + self.opts('opts', 'ropts')

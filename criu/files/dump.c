@@ -209,6 +209,10 @@ static int refuse(const struct fd_probe *p)
 		       p->link + strlen(anon));
 	else if (S_ISSOCK(p->st.st_mode))
 		refuse_socket(p);
+	else if (p->fs.f_type == MQUEUE_MAGIC)
+		pr_err("%s: POSIX message queues are not supported", probe_name(p));
+	else if (p->fs.f_type == SECRETMEM_MAGIC)
+		pr_err("%s: secret memory (memfd_secret) is not supported", probe_name(p));
 	else if (S_ISCHR(p->st.st_mode) || S_ISBLK(p->st.st_mode))
 		pr_err("%s: %s device %u:%u is not supported", probe_name(p),
 		       S_ISCHR(p->st.st_mode) ? "character" : "block", major(p->st.st_rdev),

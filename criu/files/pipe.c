@@ -4,6 +4,7 @@
  * leaves it there, into pipes-data.img and fifo-data.img. A FIFO has a second entry, of a regular file, for its path.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -77,13 +78,42 @@ static int tee_pipe(struct pipes *ps, int size)
 	return 0;
 }
 
+/* Copies the BYTES of pipe IN into the helper pipe. */
+static int tee_data(struct pipes *ps, const struct fd_probe *p, int in, int size, int bytes)
+{
+	ssize_t n;
+
+	if (tee_pipe(ps, size))
+		return -1;
+	n = tee(in, ps->tee[1], size, SPLICE_F_NONBLOCK);
+	if (n == bytes)
+		return 0;
+	pr_err("Can't copy the %d bytes in the pipe of %s (got %zd)", bytes, probe_name(p), n);
+	return -1;
+}
+
+/* A read gives one packet (O_DIRECT) at most. Where one ends and the next begins has no place in the images. */
+static int refuse_packets(struct pipes *ps, const struct fd_probe *p, int bytes)
+{
+	cleanup_free char *buf = xmalloc(bytes);
+	ssize_t n = buf ? read(ps->tee[0], buf, bytes) : -1;
+
+	if (n == bytes)
+		return 0;
+	if (n > 0)
+		pr_err("%s: packets (O_DIRECT) that wait in a pipe are not supported",
+		       probe_name(p));
+	else if (n < 0)
+		pr_perror("Can't read what is in the pipe of %s", probe_name(p));
+	return -1;
+}
+
 static int dump_data(struct op *op, const struct fd_probe *p, bool fifo)
 {
 	PipeDataEntry e = PIPE_DATA_ENTRY__INIT;
 	struct pipes *ps = op->files->pipes;
 	cleanup_close int in = reopen_fd(p->lfd, O_RDONLY | O_NONBLOCK);
 	int size, bytes;
-	ssize_t n = 0;
 
 	if (in < 0 || (size = fcntl(in, F_GETPIPE_SZ)) < 0 || ioctl(in, FIONREAD, &bytes)) {
 		pr_perror("Can't look into the pipe of %s", probe_name(p));
@@ -91,16 +121,10 @@ static int dump_data(struct op *op, const struct fd_probe *p, bool fifo)
 	}
 	if (!bytes && size == 65536)
 		return 0;
-	if (bytes) {
-		if (tee_pipe(ps, size))
-			return -1;
-		n = tee(in, ps->tee[1], size, SPLICE_F_NONBLOCK);
-		if (n != bytes) {
-			pr_err("Can't copy the %d bytes in the pipe of %s (got %zd)", bytes,
-			       probe_name(p), n);
-			return -1;
-		}
-	}
+	/* read once to look, and once for the image */
+	if (bytes && (tee_data(ps, p, in, size, bytes) || refuse_packets(ps, p, bytes) ||
+		      tee_data(ps, p, in, size, bytes)))
+		return -1;
 	if (!ps->data[fifo])
 		ps->data[fifo] = image_create(op->images, fifo ? IMG_FIFO_DATA : IMG_PIPES_DATA, 0);
 	if (!ps->data[fifo])
@@ -245,6 +269,19 @@ static int fill(struct pipe *pp, int fd)
 	return 0;
 }
 
+/* Is an end of pipe ID for writing packets? */
+static bool takes_packets(struct op *op, uint32_t id)
+{
+	for (size_t i = 0; i < op->files->nr; i++) {
+		const PipeEntry *e = op->files->v[i]->entry->pipe;
+
+		if (e && e->pipe_id == id && (e->flags & O_ACCMODE) != O_RDONLY &&
+		    (e->flags & O_DIRECT))
+			return true;
+	}
+	return false;
+}
+
 /* The pipe ID, made and filled at first use. NULL: logged. */
 static struct pipe *materialise(struct op *op, uint32_t id)
 {
@@ -259,6 +296,9 @@ static struct pipe *materialise(struct op *op, uint32_t id)
 	}
 	pp->fd = p[0];
 	pp->write_fd = p[1];
+	/* the next packet must not be joined to it */
+	if (pp->len <= PIPE_BUF && takes_packets(op, id))
+		fcntl(p[1], F_SETFL, O_DIRECT | O_NONBLOCK);
 	return fill(pp, p[1]) ? NULL : pp;
 }
 

@@ -93,6 +93,37 @@ static int write_packet(struct op *op, uint32_t id, const char *data, size_t len
 	return image_write(q->img, &e.base) || image_write_raw(q->img, data, len) ? -1 : 0;
 }
 
+/*
+ * Who sent a packet is seen by a receiver with SO_PASSCRED. Images have no place for it: restore is the sender, so what came from somebody else would come
+ * from root.
+ */
+static int check_sender(const struct fd_probe *p, const struct cmsghdr *c)
+{
+	struct ucred cred;
+
+	if (c->cmsg_len < CMSG_LEN(sizeof(cred)))
+		return 0;
+	memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+	if (!cred.uid)
+		return 0;
+	pr_err("%s: a message of user %u waits in it, and the receiver asks who the sender is "
+	       "(SO_PASSCRED): not supported until it has been read",
+	       probe_name(p), cred.uid);
+	return -1;
+}
+
+/* A byte out of band (MSG_OOB) would come back in its band. */
+static int refuse_oob(const struct fd_probe *p)
+{
+	char c;
+
+	if (recv(p->lfd, &c, 1, MSG_OOB | MSG_PEEK | MSG_DONTWAIT) != 1)
+		return 0;
+	pr_err("%s: a byte out of band waits in it (MSG_OOB): not supported until it has been read",
+	       probe_name(p));
+	return -1;
+}
+
 /* One packet, or one piece of a stream. 1: there was one, 0: no more, -1: logged. */
 static int dump_packet(struct op *op, const struct fd_probe *p, struct file *f, char *buf,
 		       size_t room, bool stream, bool end_is_zero)
@@ -120,6 +151,8 @@ static int dump_packet(struct op *op, const struct fd_probe *p, struct file *f, 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c && !ret; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 			ret = dump_rights(op, p, c, &scm);
+		else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
+			ret = check_sender(p, c);
 	ret = ret ?: write_packet(op, f->id, buf, n, &scm);
 	free(scm.rights);
 	return ret ? -1 : 1;
@@ -135,6 +168,8 @@ int queue_dump(struct op *op, const struct fd_probe *p, struct file *f, bool str
 	/* SIOCINQ of a datagram socket is the first packet's size: 0 also for an empty packet */
 	if (!q || (stream && !ioctl(p->lfd, FIONREAD, &bytes) && !bytes))
 		return q ? 0 : -1;
+	if (stream && refuse_oob(p))
+		return -1;
 	buf = xmalloc(room);
 	if (!buf || sockopt_get(p, SOL_SOCKET, SO_PEEK_OFF, "SO_PEEK_OFF", &before) ||
 	    sockopt_set(p->lfd, SOL_SOCKET, SO_PEEK_OFF, "SO_PEEK_OFF", off, p->link))

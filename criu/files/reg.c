@@ -26,11 +26,18 @@ static bool chr_is_plain(dev_t rdev)
 		minor(rdev) == 9);
 }
 
+/* Files of the kernel's own file systems, whose links look like paths: they are not what one reads from them. */
+static bool is_no_file(const struct fd_probe *p)
+{
+	return S_ISREG(p->st.st_mode) &&
+	       (p->fs.f_type == MQUEUE_MAGIC || p->fs.f_type == SECRETMEM_MAGIC);
+}
+
 static bool reg_recognise(const struct fd_probe *p)
 {
 	bool path_only = p->fd >= 0 && (p->flags & O_PATH);
 
-	if (p->link[0] != '/')
+	if (p->link[0] != '/' || is_no_file(p))
 		return false;
 	switch (p->st.st_mode & S_IFMT) {
 	case S_IFREG:

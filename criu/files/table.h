@@ -7,11 +7,14 @@
 #define CRIU_FILES_TABLE_H
 
 #include <bsd/sys/tree.h>
+#include <linux/magic.h>
 
 #include "file-lock.pb-c.h"
 #include "files/files.h"
 #include "image/image.h"
 #include "util/xmalloc.h"
+
+#define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c */
 
 struct known;
 RB_HEAD(known_tree, known);

@@ -18,6 +18,7 @@
 #include "files/files.h"
 #include "mem/fill.h"
 #include "mem/eager.h"
+#include "mem/guard.h"
 #include "mem/mem.h"
 #include "mem/pagemap.h"
 #include "mem/vdso_map.h"
@@ -384,9 +385,12 @@ static int finish_vmas(struct op *op, struct task *t)
 						 ? 0
 						 : RC_STOP,
 					 __NR_madvise, v->e.start, len, advice);
+		/* not in what is locked already */
+		if (v->e.status & VMA_GUARD)
+			prog_add(p, RC_STOP, __NR_madvise, v->e.start, len, MADV_GUARD_INSTALL);
 		if (v->e.flags & MAP_LOCKED)
-			prog_add(p, RC_STOP, __NR_mlock2, v->e.start, len,
-				 opts.lazy_pages ? MLOCK_ONFAULT : 0);
+			prog_add(p, v->e.status & VMA_GUARD ? 0 : RC_STOP, __NR_mlock2, v->e.start,
+				 len, opts.lazy_pages ? MLOCK_ONFAULT : 0);
 	}
 	return prog_run(p);
 }

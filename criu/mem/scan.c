@@ -19,16 +19,37 @@ struct scan_arg {
 #define PAGEMAP_SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
 
 #define NR_REGIONS	   8192
+#define CONTENTS	   (PM_PRESENT | PM_SWAPPED)
 
 /* flags */
 enum { SCAN_WP_MATCHING = 1, SCAN_CHECK_WPASYNC = 2 };
 
+/* PM_GUARD, where this kernel tells of guard regions (Linux 6.16); before, they look like pages in swap. */
+static uint64_t guard_category(void)
+{
+	static int known = -1;
+	char here;
+	struct scan_arg a = {
+		.size = sizeof(a),
+		.start = round_down((uint64_t)&here, PAGE_SIZE),
+		.end = round_down((uint64_t)&here, PAGE_SIZE) + PAGE_SIZE,
+		.return_mask = PM_GUARD,
+	};
+
+	if (known < 0) {
+		cleanup_close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+		known = fd >= 0 && !ioctl(fd, PAGEMAP_SCAN_IOCTL, &a);
+	}
+	return known ? PM_GUARD : 0;
+}
+
 /*
- * NOT: what the pages must not be, of the file's own and the zero page. To know of the first the kernel looks at each page's
+ * ANYOF: what the pages are, at least one of it. NOT: what the pages must not be, of the file's own and the zero page. To know of the first the kernel looks at each page's
  * struct page, five times the cost: only asked where there can be such pages.
  */
-static int scan_by_ioctl(int fd, uint64_t start, uint64_t end, uint64_t flags, uint64_t not,
-			 uint64_t tell, scan_fn cb, void *arg)
+static int scan_by_ioctl(int fd, uint64_t start, uint64_t end, uint64_t flags, uint64_t anyof,
+			 uint64_t not, uint64_t tell, scan_fn cb, void *arg)
 {
 	static struct scan_region vec[NR_REGIONS];
 	struct scan_arg a = {
@@ -39,8 +60,8 @@ static int scan_by_ioctl(int fd, uint64_t start, uint64_t end, uint64_t flags, u
 		.vec_len = NR_REGIONS,
 		.category_inverted = not,
 		.category_mask = not,
-		.category_anyof_mask = PM_PRESENT | PM_SWAPPED,
-		.return_mask = PM_PRESENT | PM_SWAPPED | PM_HUGE | tell,
+		.category_anyof_mask = anyof,
+		.return_mask = anyof | PM_HUGE | tell,
 	};
 	uint64_t done = start;
 
@@ -138,13 +159,13 @@ static int scan_by_reading(int fd, uint64_t start, uint64_t end, scan_fn cb, voi
 
 int scan_private_pages(int fd, uint64_t start, uint64_t end, bool anonymous, scan_fn cb, void *arg)
 {
-	uint64_t not = PM_PFNZERO | (anonymous ? 0 : PM_FILE);
+	uint64_t not = PM_PFNZERO | (anonymous ? 0 : PM_FILE) | guard_category();
 	static int no_ioctl;
 	int ret;
 
 	if (!no_ioctl) {
 		errno = 0;
-		ret = scan_by_ioctl(fd, start, end, 0, not, 0, cb, arg);
+		ret = scan_by_ioctl(fd, start, end, 0, CONTENTS, not, 0, cb, arg);
 		if (ret >= 0 || (errno != ENOTTY && errno != EINVAL))
 			goto out;
 		no_ioctl = 1;
@@ -162,11 +183,24 @@ int scan_tracked_pages(int fd, uint64_t start, uint64_t end, bool protect, scan_
 	int ret;
 
 	if (kernel_has(K_UFFD_WP_ASYNC) && kernel_has(K_PAGEMAP_SCAN))
-		ret = scan_by_ioctl(fd, start, end, flags, PM_PFNZERO, PM_WRITTEN, cb, arg);
+		ret = scan_by_ioctl(fd, start, end, flags, CONTENTS, PM_PFNZERO | guard_category(),
+				    PM_WRITTEN, cb, arg);
 	else
 		ret = scan_by_reading(fd, start, end, cb, arg);
 	if (ret < 0)
 		pr_perror("Can't scan the pages at %#lx-%#lx for what was written", start, end);
+	return ret;
+}
+
+int scan_guards(int fd, uint64_t start, uint64_t end, scan_fn cb, void *arg)
+{
+	int ret;
+
+	if (!guard_category())
+		return 0;
+	ret = scan_by_ioctl(fd, start, end, 0, PM_GUARD, 0, 0, cb, arg);
+	if (ret < 0)
+		pr_perror("Can't scan %#lx-%#lx for guard regions", start, end);
 	return ret;
 }
 

@@ -44,6 +44,8 @@ int scan_private_pages(int pagemap_fd, uint64_t start, uint64_t end, bool anonym
  */
 int scan_tracked_pages(int pagemap_fd, uint64_t start, uint64_t end, bool protect, scan_fn cb,
 		       void *arg);
+/* Calls CB for each guard region (MADV_GUARD_INSTALL) between START and END; for none where the kernel does not tell. */
+int scan_guards(int pagemap_fd, uint64_t start, uint64_t end, scan_fn cb, void *arg);
 /* Is the area at ADDR registered for asynchronous write protection, by whomever? False also where the kernel does not have it. */
 bool scan_is_tracked(int pagemap_fd, uint64_t addr);
 

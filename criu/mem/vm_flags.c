@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "mem/guard.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/vma_iter.h"
@@ -85,7 +86,7 @@ static void make_all(struct probes *p)
 {
 	static const int advices[] = { MADV_SEQUENTIAL, MADV_RANDOM,	 MADV_DONTFORK,
 				       MADV_HUGEPAGE,	MADV_NOHUGEPAGE, MADV_MERGEABLE,
-				       MADV_DONTDUMP,	MADV_WIPEONFORK };
+				       MADV_DONTDUMP,	MADV_WIPEONFORK, MADV_GUARD_INSTALL };
 	struct uffdio_api api = { .api = UFFD_API,
 				  .features = UFFD_FEATURE_MINOR_SHMEM |
 					      UFFD_FEATURE_PAGEFAULT_FLAG_WP };

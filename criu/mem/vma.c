@@ -13,6 +13,7 @@
 
 #include "files/files.h"
 #include "image/image.h"
+#include "mem/guard.h"
 #include "mem/mem.h"
 #include "mem/vm_flags.h"
 #include "proc/proc.h"
@@ -61,6 +62,8 @@ static int classify(const struct task *t, const struct proc_vma *v, VmaEntry *e)
 		return refuse(t, v, "System V shared memory");
 	else if (!strncmp(v->path, "/[aio]", 6) || !strcmp(v->path, "[aio]"))
 		return refuse(t, v, "an AIO ring");
+	else if (!strcmp(v->path, "/secretmem (deleted)"))
+		return refuse(t, v, "secret memory (memfd_secret)");
 	else if (!strncmp(v->path, "anon_inode:", 11))
 		return refuse(t, v, "a mapping of a kernel object");
 	else if (!strncmp(v->path, "socket:", 7))
@@ -276,6 +279,16 @@ static int set_flags(const struct task *t, struct vma *v, const struct proc_vma 
 	return 0;
 }
 
+/* A mapping is locked from its beginning only after mlockall(MCL_FUTURE), which the task cannot be asked about. */
+static int warn_lock_future(const struct task *t, const struct proc_vma *pv, const struct arena *a)
+{
+	if (pv->start == a->base && (pv->vm_flags & VMF_LO))
+		pr_warn("task %d: that its future memory is to be locked (mlockall(MCL_FUTURE)) is "
+			"not saved",
+			t->pid);
+	return 0;
+}
+
 static int add_flags(const struct proc_vma *pv, void *arg)
 {
 	struct flags_walk *w = arg;
@@ -283,7 +296,7 @@ static int add_flags(const struct proc_vma *pv, void *arg)
 	const struct arena *a = leader(w->t)->puppet->arena;
 
 	if (pv->start >= a->base && pv->end <= a->base + a->len)
-		return 0; /* criu's own, mapped meanwhile */
+		return warn_lock_future(w->t, pv, a); /* criu's own, mapped meanwhile */
 	if (w->next && (v[-1].e.status & VMA_VVAR) && pv->start < v[-1].e.end)
 		return 0; /* another part of the vvar area */
 	if (w->next == w->t->nr_vmas || v->e.start != pv->start) {
@@ -478,18 +491,18 @@ int mm_describe(struct op *op, struct task *t)
 int mm_dump(struct op *op, struct task *t)
 {
 	MmEntry *mm = t->mm, out;
-	cleanup_free VmaEntry **vmas = NULL;
+	struct areas areas;
+	int ret;
 
 	/* the executable first, as in the files table of other checkpoints */
 	if (name_mapped_file(op, t, "exe", O_RDONLY, &mm->exe_file_id) || name_vma_files(op, t))
 		return -1;
-	vmas = xcalloc(t->nr_vmas, sizeof(*vmas));
-	if (!vmas)
-		return -1;
-	for (size_t i = 0; i < t->nr_vmas; i++)
-		vmas[i] = &t->vmas[i].e;
+	ret = areas_split(t, &areas);
 	out = *mm;
-	out.n_vmas = t->nr_vmas;
-	out.vmas = vmas;
-	return image_write_one(op->images, IMG_MM, t->vpid, &out.base);
+	out.n_vmas = areas.nr;
+	out.vmas = areas.v;
+	if (!ret)
+		ret = image_write_one(op->images, IMG_MM, t->vpid, &out.base);
+	areas_free(&areas);
+	return ret;
 }

@@ -23,6 +23,7 @@ struct proc_stat {
 	uint32_t flags; /* PF_* of the kernel */
 	int nice, num_threads;
 	uint64_t start_time; /* clock ticks after boot */
+	int exit_signal;     /* what its parent is told its end by */
 	int processor;	     /* where it ran last */
 	int exit_code;	     /* wait status; 0 where we may not know it */
 	uint64_t start_code, end_code, start_stack, start_data, end_data, start_brk;

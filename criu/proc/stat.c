@@ -45,6 +45,7 @@ int proc_parse_stat(const char *text, struct proc_stat *st)
 	st->start_code = f[26];
 	st->end_code = f[27];
 	st->start_stack = f[28];
+	st->exit_signal = f[38];
 	st->processor = f[39];
 	st->start_data = f[45];
 	st->end_data = f[46];

@@ -131,8 +131,8 @@ static void forget_task(struct op *op, struct task *t)
 	task_free(t);
 }
 
-/* What /proc says about a task that cannot move any more. */
-static int describe(struct op *op, struct task *t)
+/* What /proc says about a task that cannot move any more. MOVED: it just did, and is looked at again. */
+static int describe(struct op *op, struct task *t, bool moved)
 {
 	struct proc_status status;
 	struct proc_stat stat;
@@ -148,7 +148,10 @@ static int describe(struct op *op, struct task *t)
 	t->start_time = stat.start_time;
 	t->pgid = stat.pgrp;
 	t->sid = stat.session;
+	t->exit_signal = stat.exit_signal;
 	if (stat.state == 'Z') {
+		if (stat.num_threads > 1 && moved)
+			return 0; /* another thread may be about to execute a program */
 		if (stat.num_threads > 1) {
 			pr_err("The main thread of task %d has exited while others go on: not "
 			       "supported",
@@ -227,7 +230,7 @@ static int freeze_round(struct op *op, int *nr_new)
 		if (ret < 0)
 			return -1;
 		*nr_new += ret;
-		if (describe(op, t)) {
+		if (describe(op, t, ret)) {
 			if (t == op->root)
 				return -1;
 			forget_task(op, t);

@@ -114,6 +114,13 @@ static struct arena *map_arena(pid_t tid, pid_t image_tid, uint64_t ip, unsigned
 		return NULL;
 	}
 	ret = trace_syscall(tid, image_tid, ip, __NR_mprotect, prot_args);
+	if (ret == -EACCES) {
+		pr_err("Task %d denies itself memory that becomes executable (PR_SET_MDWE, "
+		       "systemd's "
+		       "MemoryDenyWriteExecute=): not supported",
+		       image_tid);
+		goto unmap;
+	}
 	if (ret) {
 		errno = -ret;
 		pr_perror("Can't make memory in task %d executable", image_tid);
@@ -181,6 +188,26 @@ static int refuse_pending_trap(pid_t tid, pid_t image_tid, uint64_t blocked)
 	return -1;
 }
 
+#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG /* Linux 6.4 */
+#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
+#endif
+
+/* The stub's calls would be dispatched to the task as SIGSYS, which is blocked: its handler would be lost, and the stub run astray. */
+static int refuse_user_dispatch(pid_t tid, pid_t image_tid)
+{
+	struct {
+		uint64_t mode, selector, offset, len;
+	} conf = { 0 };
+
+	if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, sizeof(conf), &conf) < 0 ||
+	    !conf.mode)
+		return 0;
+	pr_err("Task %d has system calls dispatched to itself (PR_SET_SYSCALL_USER_DISPATCH, as "
+	       "Wine does): not supported",
+	       image_tid);
+	return -1;
+}
+
 static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 {
 	struct puppet *p = xzalloc(sizeof(*p));
@@ -189,8 +216,8 @@ static struct puppet *puppet_new(pid_t tid, pid_t image_tid)
 		return NULL;
 	p->tid = tid;
 	p->image_tid = image_tid;
-	if (arch_get_regs(tid, &p->saved) || rseq_abort(tid, &p->saved) ||
-	    trace_get_sigmask(tid, &p->saved_sigmask) ||
+	if (refuse_user_dispatch(tid, image_tid) || arch_get_regs(tid, &p->saved) ||
+	    rseq_abort(tid, &p->saved) || trace_get_sigmask(tid, &p->saved_sigmask) ||
 	    refuse_pending_trap(tid, image_tid, p->saved_sigmask) ||
 	    trace_set_sigmask(tid, PUPPET_SIGMASK)) {
 		free(p);
@@ -336,6 +363,14 @@ int puppet_cure(struct puppet *p)
 
 static cpu_set_t all_cpus; /* those that criu may use */
 static bool all_known;
+
+bool puppet_has_our_cpus(pid_t tid)
+{
+	cpu_set_t its;
+
+	return !all_known || sched_getaffinity(tid, sizeof(its), &its) ||
+	       CPU_EQUAL(&its, &all_cpus);
+}
 
 void puppet_unfollow(void)
 {

@@ -77,6 +77,8 @@ int puppet_enter_stub(struct puppet *p);
 
 /* Moves criu to the CPU on which the puppet last ran: a round trip then costs 8 us instead of 19. */
 void puppet_follow(struct puppet *p);
+/* May TID use the CPUs that criu started with, and no others? True also where that is not known. */
+bool puppet_has_our_cpus(pid_t tid);
 /* Back to every CPU that criu started with. */
 void puppet_unfollow(void);
 

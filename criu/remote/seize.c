@@ -76,15 +76,14 @@ long seize_options(void)
 	       (kernel_has(K_SECCOMP_SUSPEND) ? PTRACE_O_SUSPEND_SECCOMP : 0);
 }
 
-/* 1: it has ended; -1: logged. */
+/* 1: it has ended; 2: it is seized, but executes a program: its tid is its leader's now; -1: logged. */
 static int seize(pid_t tid)
 {
 	for (int tries = 3;; tries--) {
 		int ret;
 
-		if (!ptrace(PTRACE_SEIZE, tid, 0, seize_options()) &&
-		    !ptrace(PTRACE_INTERRUPT, tid, 0, 0))
-			return 0;
+		if (!ptrace(PTRACE_SEIZE, tid, 0, seize_options()))
+			return ptrace(PTRACE_INTERRUPT, tid, 0, 0) ? 2 : 0;
 		if (errno == ESRCH)
 			return 1;
 		ret = not_seized(tid, errno, tries);
@@ -120,6 +119,27 @@ void thread_drop(struct task *t, struct thread *th)
 	t->nr_threads--;
 }
 
+/*
+ * A thread was seized, and was gone when it was to be interrupted: as long as it is traced only the execution of a program can have
+ * taken its tid away. Either it has its leader's now, and has not been interrupted, or it was the leader, and another thread has its
+ * tid, which is not traced. 1: the former; 0: the latter; -1: logged.
+ */
+static int follow_exec(struct task *t)
+{
+	struct thread *first = find_thread(t, t->pid);
+
+	if (ptrace(PTRACE_INTERRUPT, t->pid, 0, 0)) {
+		if (errno == ESRCH)
+			return 0;
+		pr_perror("Can't interrupt task %d", t->pid);
+		return -1;
+	}
+	if (!first)
+		return thread_add(t, t->pid) ? -1 : 1;
+	first->stopped = false;
+	return 1;
+}
+
 /* A leader that has ended while other threads go on: the kernel tells its tracer only when the others have ended too. */
 static bool is_dead_leader(struct task *t, pid_t tid)
 {
@@ -128,16 +148,24 @@ static bool is_dead_leader(struct task *t, pid_t tid)
 	return tid == t->pid && !proc_read_stat(t->proc, "stat", &st) && st.state == 'Z';
 }
 
+/* Is TID in a stop? Who has a tid now need not be the one whose stop was seen, nor one whose stop is yet to come. */
+static bool stands(pid_t tid)
+{
+	unsigned long msg;
+
+	return !ptrace(PTRACE_GETEVENTMSG, tid, 0, &msg);
+}
+
 /*
  * One look at a thread that may have moved. A thread that executes a program takes its leader's tid, and its own is gone: so
  * the leader has to be waited for (again). False: TH is in the list no more. -1 in *ERR: logged.
  */
-static bool look(struct task *t, struct thread *th, bool wait, int *err)
+static bool look(struct task *t, struct thread *th, int *err)
 {
 	struct thread *first;
 	int signo;
 
-	switch (trace_stop(th->tid, wait, &signo)) {
+	switch (trace_stop(th->tid, false, &signo)) {
 	case TRACE_STOPPED:
 		th->stopped = true;
 		if (signo != SIGTRAP) {
@@ -153,8 +181,11 @@ static bool look(struct task *t, struct thread *th, bool wait, int *err)
 		first = find_thread(t, t->pid);
 		if (th->tid == t->pid)
 			break;
+		/* the interrupt may have gone to the old leader, which has TH's tid while it ends */
+		if (!stands(t->pid))
+			ptrace(PTRACE_INTERRUPT, t->pid, 0, 0);
 		if (first) {
-			first->stopped = false;
+			first->stopped = first->stopped && stands(first->tid);
 			break;
 		}
 		th->tid = t->pid;
@@ -170,7 +201,8 @@ static bool look(struct task *t, struct thread *th, bool wait, int *err)
 
 /*
  * All threads are looked at in turn: one that ends the process or executes a program waits for the others' end, and these are
- * not gone before their tracer has waited for them. To wait for the first alone would be to wait for ever.
+ * not gone before their tracer has waited for them. To wait for the first alone would be to wait for ever; so would be to wait for one
+ * whose tid another one takes over: the kernel wakes nobody then.
  */
 static int wait_stopped(struct task *t)
 {
@@ -187,7 +219,7 @@ static int wait_stopped(struct task *t)
 			}
 			if (!round && th->stopped)
 				i++;
-			else if (look(t, th, t->nr_threads == 1, &err))
+			else if (look(t, th, &err))
 				i++;
 			if (err)
 				return -1;
@@ -208,6 +240,20 @@ static int wait_stopped(struct task *t)
 		else
 			usleep(min(round, 1000u));
 	}
+}
+
+/*
+ * A thread that was not listed may have executed a program since: then it has the tid of the leader, which is gone, and nobody traces
+ * it. 0: nothing has moved; 1: the leader is dropped; -1: logged.
+ */
+static int leader_is_ours(struct task *t)
+{
+	struct thread *first = find_thread(t, t->pid);
+	int err = 0;
+
+	if (!first || look(t, first, &err))
+		return err;
+	return 1;
 }
 
 int seize_threads(struct task *t)
@@ -231,6 +277,12 @@ int seize_threads(struct task *t)
 		if (tid <= 0 || find_thread(t, tid))
 			continue;
 		ret = seize(tid);
+		if (ret == 2) {
+			ret = follow_exec(t);
+			nr++; /* something has moved: look again */
+			if (ret >= 0)
+				continue;
+		}
 		if (ret < 0)
 			return -1;
 		if (ret)
@@ -241,5 +293,9 @@ int seize_threads(struct task *t)
 		}
 		nr++;
 	}
-	return nr && wait_stopped(t) ? -1 : nr;
+	if (!t->nr_threads) /* a zombie, or the listed are gone, and another one has the leader's tid */
+		return 1;
+	if (!nr)
+		return leader_is_ours(t);
+	return wait_stopped(t) ? -1 : nr;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -31,6 +32,27 @@ static int gone(pid_t image_tid, int status)
 		pr_err("Task %d exited with %d while criu worked in it", image_tid,
 		       WEXITSTATUS(status));
 	errno = ESRCH;
+	return -1;
+}
+
+/*
+ * All signals are blocked in a puppet, so one of these is the answer to what its own instruction did. Going on would mean the same
+ * instruction again, for ever.
+ */
+static bool is_fault(int status)
+{
+	int signo = WSTOPSIG(status);
+
+	return !(status >> 16) && (signo == SIGSEGV || signo == SIGBUS || signo == SIGILL ||
+				   signo == SIGFPE || signo == SIGSYS);
+}
+
+static int faulted(pid_t image_tid, int status)
+{
+	pr_err("Task %d got signal %d (%s) from what criu does in it%s", image_tid,
+	       WSTOPSIG(status), strsignal(WSTOPSIG(status)),
+	       WSTOPSIG(status) == SIGBUS ? " (is there no memory left?)" : "");
+	errno = EFAULT;
 	return -1;
 }
 
@@ -67,6 +89,8 @@ static int wait_sig(pid_t tid, pid_t image_tid, int want, int request, int *pend
 		}
 		if (!WIFSTOPPED(status))
 			return gone(image_tid, status);
+		if (is_fault(status))
+			return faulted(image_tid, status);
 		if (WSTOPSIG(status) == want && !(status >> 16))
 			return 0;
 		if (!(status >> 16) && pending_stop)
@@ -99,6 +123,8 @@ int trace_wait_clone(pid_t tid, pid_t image_tid, pid_t *child)
 		}
 		if (!WIFSTOPPED(status))
 			return gone(image_tid, status);
+		if (is_fault(status))
+			return faulted(image_tid, status);
 		switch (status >> 16) {
 		case PTRACE_EVENT_CLONE:
 		case PTRACE_EVENT_FORK:

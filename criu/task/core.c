@@ -91,6 +91,7 @@ static int start_interview(struct part *w)
 	signals_ask(w);
 	timers_ask(w);
 	prctl_ask(w);
+	unsaved_ask(w);
 	return prog_start(w->p);
 }
 
@@ -105,6 +106,7 @@ static int finish_thread(struct part *w)
 	arch_rewind_syscall(w->th->tid, &regs);
 	if (arch_dump_thread(w->th->tid, &regs, core))
 		return -1;
+	unsaved_told(w);
 	if (creds_dump(w) || signals_told(w) || prctl_told(w) || timers_told(w))
 		return -1;
 	return limits_dump(w) || sched_dump(w) || prctl_dump(w) || rseq_dump(w) ||

@@ -160,6 +160,65 @@ static int ns_ids(struct op *op, struct task *t)
 	return 0;
 }
 
+/* What a thread has taken apart from the others (unshare(2), setns(2)) has no place in the images, which have it per process. */
+static int refuse_apart(const struct task *t, const struct thread *th, const char *what)
+{
+	pr_err("Thread %d of task %d has %s of its own (unshare or setns in a thread): not "
+	       "supported",
+	       th->tid, t->pid, what);
+	return -1;
+}
+
+/* Not "mnt": who has one of its own has a root and working directory of its own. */
+static const char *const thread_ns[] = { "net", "ipc", "uts", "cgroup" };
+
+static int check_thread(const struct task *t, const struct thread *th, const ino_t *main_ns)
+{
+	struct stat st;
+	char path[64];
+
+	if (syscall(SYS_kcmp, t->pid, th->tid, KCMP_FILES, 0, 0) > 0)
+		return refuse_apart(t, th, "descriptors");
+	if (syscall(SYS_kcmp, t->pid, th->tid, KCMP_FS, 0, 0) > 0)
+		return refuse_apart(t, th, "a root, working directory and umask");
+	for (size_t i = 0; i < ARRAY_SIZE(thread_ns); i++) {
+		snprintf(path, sizeof(path), "task/%d/ns/%s", th->tid, thread_ns[i]);
+		if (!fstatat(t->proc, path, &st, 0) && st.st_ino != main_ns[i])
+			return refuse_apart(t, th, "a namespace");
+	}
+	return 0;
+}
+
+/* The namespace that children would be born into (unshare(CLONE_NEWPID)) is not the task's own. */
+static int check_children_ns(const struct task *t)
+{
+	struct stat own, children;
+
+	if (fstatat(t->proc, "ns/pid", &own, 0) ||
+	    fstatat(t->proc, "ns/pid_for_children", &children, 0) || own.st_ino == children.st_ino)
+		return 0;
+	pr_err("Task %d has a pid namespace for its children that is not its own: not supported",
+	       t->pid);
+	return -1;
+}
+
+static int check_apart(struct task *t)
+{
+	ino_t main_ns[ARRAY_SIZE(thread_ns)] = { 0 };
+	struct stat st;
+	char path[16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(thread_ns); i++) {
+		snprintf(path, sizeof(path), "ns/%s", thread_ns[i]);
+		if (!fstatat(t->proc, path, &st, 0)) /* else a kernel without this kind */
+			main_ns[i] = st.st_ino;
+	}
+	for_each_thread (th, t)
+		if (th != leader(t) && check_thread(t, th, main_ns))
+			return -1;
+	return check_children_ns(t);
+}
+
 int ids_dump(struct op *op)
 {
 	struct objs vm = RB_INITIALIZER(&vm), files = RB_INITIALIZER(&files),
@@ -178,7 +237,7 @@ int ids_dump(struct op *op)
 		      id_of(&files, KCMP_FILES, t->pid, &n_files, &t->ids->files_id) ||
 		      id_of(&fs, KCMP_FS, t->pid, &n_fs, &t->ids->fs_id) ||
 		      id_of(&sighand, KCMP_SIGHAND, t->pid, &n_sighand, &t->ids->sighand_id) ||
-		      ns_ids(op, t);
+		      ns_ids(op, t) || check_apart(t);
 		if (ret)
 			break;
 	}

@@ -40,7 +40,7 @@ struct part {
 	uint64_t *clear_tid;
 	int *pdeath_signal, *subreaper;
 	char *comm;
-	int securebits_call, membarrier_call;
+	int securebits_call, membarrier_call, ldt_call, slack_call, merge_call;
 };
 
 /* Allocates and initialises a protobuf-c message: PB_NEW(core->tc, task_core_entry__init). NULL: logged. */
@@ -84,6 +84,9 @@ int prctl_dump(struct part *w);
 int prctl_restore(struct part *w);
 int prctl_restore_proc(struct part *w); /* before creds: files below /proc */
 int prctl_restore_late(struct part *w); /* after creds: a change of them undoes these */
+
+void unsaved_ask(struct part *w);
+void unsaved_told(struct part *w); /* warns; before other programs run */
 
 int creds_dump(struct part *w); /* after the program: securebits */
 int creds_check(const CoreEntry *core);

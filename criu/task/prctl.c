@@ -39,6 +39,10 @@ void prctl_ask(struct part *w)
 		return;
 	remote = prog_data(p, sizeof(*w->subreaper), &w->subreaper);
 	prog_add(p, RC_STOP, __NR_prctl, PR_GET_CHILD_SUBREAPER, remote, 0, 0, 0);
+	w->ldt_call = -1;
+#ifdef __NR_modify_ldt /* x86 */
+	w->ldt_call = prog_add(p, 0, __NR_modify_ldt, 0, prog_data(p, 8, NULL), 8);
+#endif
 	w->membarrier_call = -1;
 	if (kernel_has(K_MEMBARRIER_GET_REGISTRATIONS))
 		w->membarrier_call = prog_add(p, RC_STOP, __NR_membarrier,
@@ -50,6 +54,12 @@ static int leader_told(struct part *w)
 	TaskCoreEntry *tc = w->th->core->tc;
 	int64_t mask = w->membarrier_call < 0 ? 0 : prog_ret(w->p, w->membarrier_call);
 
+	if (w->ldt_call >= 0 && prog_ret(w->p, w->ldt_call) > 0) {
+		pr_err("Task %d has segments of its own in a local descriptor table "
+		       "(modify_ldt(2)): not supported",
+		       w->t->pid);
+		return -1;
+	}
 	tc->comm = xstrdup(w->comm);
 	tc->has_child_subreaper = true;
 	tc->child_subreaper = *w->subreaper;

@@ -4,6 +4,7 @@
 #include "task/pstree.h"
 
 #include <errno.h>
+#include <signal.h>
 
 #include "image/image.h"
 #include "util/log.h"
@@ -23,6 +24,13 @@ int pstree_check(struct op *op)
 			return -1;
 		}
 	}
+	for_each_task (t, op)
+		if (t != root && t->exit_signal != SIGCHLD) {
+			pr_err("Process %d tells its parent of its end by signal %d instead of "
+			       "SIGCHLD (clone(2)): not supported",
+			       t->pid, t->exit_signal);
+			return -1;
+		}
 	for_each_task (t, op)
 		if (!t->sid || !t->pgid) {
 			if (opts.shell_job && (t->sid == root->sid || t->sid == t->vpid))

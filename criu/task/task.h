@@ -60,6 +60,8 @@ struct task {
 	enum task_state state;
 	int stop_signo;		/* TASK_STOPPED */
 	int exit_code;		/* TASK_DEAD: wait status */
+	int exit_signal;	/* dump */
+	unsigned warned;	/* dump: task/unsaved.c */
 	struct thread *threads; /* [0] is the leader; a zombie has one without puppet */
 	unsigned nr_threads;
 	int pidfd; /* -1 where not opened */

@@ -320,7 +320,8 @@ def memory(pid, limit=96 << 20):
             entries = array.array('Q', pagemap.read((end - start) // 4096 * 8))
             run = None
             for i, e in enumerate(entries):
-                own = e >> 62 and not shared_file and (not e >> 61 & 1 or perms[3] == 's')
+                # bit 58: a guard region, which nobody can read
+                own = e >> 62 and not e >> 58 & 1 and not shared_file and (not e >> 61 & 1 or perms[3] == 's')
                 if own and run is None:
                     run = i
                 if run is not None and (not own or i == len(entries) - 1):
