@@ -13,6 +13,7 @@
 
 #include "proc/proc.h"
 #include "remote/arena.h"
+#include "remote/attach.h"
 #include "remote/puppet.h"
 #include "remote/seize.h"
 #include "remote/trace.h"
@@ -20,15 +21,18 @@
 #include "util/kernel.h"
 #include "util/log.h"
 
-static void on_alarm(int signo)
+/* Of --timeout, or of a timer of attach.c. */
+static void on_alarm(int signo, siginfo_t *si, void *context)
 {
-	trace_timed_out = 1;
+	if (si->si_code != SI_TIMER)
+		trace_timed_out = 1;
+	attach_tick();
 }
 
 /* The deadline of --timeout: SIGALRM makes waitpid() return. */
 void freeze_set_timeout(unsigned seconds)
 {
-	struct sigaction sa = { .sa_handler = on_alarm };
+	struct sigaction sa = { .sa_sigaction = on_alarm, .sa_flags = SA_SIGINFO };
 	struct itimerval it = { .it_value.tv_sec = seconds };
 
 	trace_timed_out = 0;

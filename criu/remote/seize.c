@@ -11,86 +11,10 @@
 #include <unistd.h>
 
 #include "proc/proc.h"
+#include "remote/attach.h"
 #include "remote/trace.h"
 #include "util/io.h"
-#include "util/kernel.h"
 #include "util/log.h"
-
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
-
-static bool is_kernel_thread(pid_t tid)
-{
-	cleanup_free char *text = NULL;
-	struct proc_stat st;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	text = read_file_at(AT_FDCWD, path, NULL);
-	return text && !proc_parse_stat(text, &st) && (st.flags & PF_KTHREAD);
-}
-
-/* Why a thread can't be seized: 1: it has ended, or is about to; 2: for no lasting reason, if there may be TRIES more; else -1, logged. */
-static int not_seized(pid_t tid, int err, int tries)
-{
-	cleanup_free char *text = NULL;
-	struct proc_status st;
-	char path[64];
-	bool ended;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	text = read_file_at(AT_FDCWD, path, NULL);
-	if (!text)
-		return 1;
-	if (proc_parse_status(text, &st))
-		return -1;
-	proc_status_free(&st);
-	ended = st.state == 'Z' || st.state == 'X';
-	if (ended)
-		return 1;
-	if (is_kernel_thread(tid)) {
-		pr_err("Process %d is a thread of the kernel: it has no memory or state that could "
-		       "be saved",
-		       tid);
-		return -1;
-	}
-	/* a leader that has ended says EPERM, and is another thread in the next moment: the one that executes a program */
-	if (err == EPERM && !st.tracer && tries)
-		return 2;
-	errno = err;
-	if (st.tracer)
-		pr_err("Can't seize task %d: process %d traces it already (a debugger?)", tid,
-		       st.tracer);
-	else if (err == EPERM)
-		pr_err("Can't seize task %d: Operation not permitted. criu must run as root, with "
-		       "CAP_SYS_PTRACE, and outside of what forbids ptrace",
-		       tid);
-	else
-		pr_perror("Can't seize task %d", tid);
-	return -1;
-}
-
-long seize_options(void)
-{
-	/* a filter of the task's own must not see what its puppet does */
-	return PTRACE_O_TRACESYSGOOD |
-	       (kernel_has(K_SECCOMP_SUSPEND) ? PTRACE_O_SUSPEND_SECCOMP : 0);
-}
-
-/* 1: it has ended; 2: it is seized, but executes a program: its tid is its leader's now; -1: logged. */
-static int seize(pid_t tid)
-{
-	for (int tries = 3;; tries--) {
-		int ret;
-
-		if (!ptrace(PTRACE_SEIZE, tid, 0, seize_options()))
-			return ptrace(PTRACE_INTERRUPT, tid, 0, 0) ? 2 : 0;
-		if (errno == ESRCH)
-			return 1;
-		ret = not_seized(tid, errno, tries);
-		if (ret != 2)
-			return ret;
-	}
-}
 
 static struct thread *find_thread(struct task *t, pid_t tid)
 {
@@ -119,6 +43,14 @@ void thread_drop(struct task *t, struct thread *th)
 	t->nr_threads--;
 }
 
+/* Is TID in a stop? Who has a tid now need not be the one whose stop was seen, nor one whose stop is yet to come. */
+static bool stands(pid_t tid)
+{
+	unsigned long msg;
+
+	return !ptrace(PTRACE_GETEVENTMSG, tid, 0, &msg);
+}
+
 /*
  * A thread was seized, and was gone when it was to be interrupted: as long as it is traced only the execution of a program can have
  * taken its tid away. Either it has its leader's now, and has not been interrupted, or it was the leader, and another thread has its
@@ -128,6 +60,8 @@ static int follow_exec(struct task *t)
 {
 	struct thread *first = find_thread(t, t->pid);
 
+	if (stands(t->pid))
+		return 0;
 	if (ptrace(PTRACE_INTERRUPT, t->pid, 0, 0)) {
 		if (errno == ESRCH)
 			return 0;
@@ -148,14 +82,6 @@ static bool is_dead_leader(struct task *t, pid_t tid)
 	return tid == t->pid && !proc_read_stat(t->proc, "stat", &st) && st.state == 'Z';
 }
 
-/* Is TID in a stop? Who has a tid now need not be the one whose stop was seen, nor one whose stop is yet to come. */
-static bool stands(pid_t tid)
-{
-	unsigned long msg;
-
-	return !ptrace(PTRACE_GETEVENTMSG, tid, 0, &msg);
-}
-
 /*
  * One look at a thread that may have moved. A thread that executes a program takes its leader's tid, and its own is gone: so
  * the leader has to be waited for (again). False: TH is in the list no more. -1 in *ERR: logged.
@@ -165,7 +91,7 @@ static bool look(struct task *t, struct thread *th, int *err)
 	struct thread *first;
 	int signo;
 
-	switch (trace_stop(th->tid, false, &signo)) {
+	switch (th->ended ? TRACE_ENDED : trace_stop(th->tid, false, &signo)) {
 	case TRACE_STOPPED:
 		th->stopped = true;
 		if (signo != SIGTRAP) {
@@ -276,8 +202,8 @@ int seize_threads(struct task *t)
 
 		if (tid <= 0 || find_thread(t, tid))
 			continue;
-		ret = seize(tid);
-		if (ret == 2) {
+		ret = attach(t, tid);
+		if (ret == ATTACH_RENAMED) {
 			ret = follow_exec(t);
 			nr++; /* something has moved: look again */
 			if (ret >= 0)

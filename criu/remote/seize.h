@@ -10,8 +10,6 @@
 
 #include "task/task.h"
 
-/* PTRACE_SETOPTIONS of a thread that is being dumped. */
-long seize_options(void);
 /*
  * Seizes the threads of T that are not in t->threads, and waits until all of T stand still; who ends instead is dropped. Sets
  * t->state and t->stop_signo where T is in a job control stop. Returns how many were new (also of those that ended), so that

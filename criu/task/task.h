@@ -33,6 +33,7 @@ struct thread {
 	pid_t tid;	 /* as criu sees it */
 	pid_t vtid;	 /* in the root task's pid namespace: what images and file names use */
 	bool stopped;	 /* dump: is in a stop that criu has seen */
+	bool ended;	 /* dump: and has been waited for */
 	CoreEntry *core; /* the leader's also has tc and (in memory) ids */
 	struct puppet *puppet; /* NULL while it runs its own code */
 	struct task *task;
