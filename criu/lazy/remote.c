@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -567,6 +568,9 @@ int remote_urgent(struct lazyd *d)
 		done += used;
 	if (used < 0)
 		return -1;
+	/* the thread that waited for it may be on this processor, and would otherwise run when this one next has nothing to do */
+	if (done)
+		sched_yield();
 	in->len -= done;
 	memmove(in->buf, in->buf + done, in->len);
 	return conn_pending(&in->c) ? remote_urgent(d) : 0;
