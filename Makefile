@@ -81,13 +81,17 @@ $(B)/syscall-names.h:
 	@mkdir -p $(@D)
 	@echo '#include <asm/unistd.h>' | $(CC) -E -dM - | sed -nE 's/^#define __NR_([a-z0-9_]+) [0-9]+$$/\t[__NR_\1] = "\1",/p' | sort >$@
 
-# unit tests: each test/unit/NAME.c is a program that links with everything but main
+# unit tests: each test/unit/NAME.c is a program that links with everything but main, and with test/unit/lib
 UNIT_C   := $(wildcard test/unit/*.c)
+UNIT_LIB := $(call obj,$(wildcard test/unit/lib/*.c))
 UNITS    := $(patsubst test/unit/%.c,$(B)/unit/%,$(UNIT_C))
 UNIT_DEP := $(filter-out $(B)/criu/main.o,$(CRIU_O)) $(call obj,$(filter-out criu/crit/main.c,$(CRIT_C)))
-$(B)/unit/%: test/unit/%.c $(UNIT_DEP) $(B)/libimages.a
+$(B)/unit/%: test/unit/%.c $(UNIT_DEP) $(UNIT_LIB) $(B)/libimages.a
 	@mkdir -p $(@D)
-	$(COMPILE) $(WARN) $(LDFLAGS) -o $@ $< $(UNIT_DEP) $(B)/libimages.a $(LDLIBS) -lcmocka
+	$(COMPILE) $(WARN) $(LDFLAGS) -o $@ $< $(UNIT_DEP) $(UNIT_LIB) $(B)/libimages.a $(LDLIBS) -lcmocka
+$(B)/bench/engine: test/bench/engine.c $(UNIT_DEP) $(UNIT_LIB) $(B)/libimages.a
+	@mkdir -p $(@D)
+	$(COMPILE) $(WARN) $(LDFLAGS) -o $@ $< $(UNIT_DEP) $(UNIT_LIB) $(B)/libimages.a $(LDLIBS) -lcmocka
 units: $(UNITS)
 
 # fuzz targets: test/fuzz/NAME.c, built with clang into a folder of their own; corpus in test/fuzz/corpus/NAME

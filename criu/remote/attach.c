@@ -62,6 +62,9 @@ static int not_seized(pid_t tid, int err, int tries)
 	/* a leader that has ended says EPERM, and is another thread in the next moment: the one that executes a program */
 	if (err == EPERM && !st.tracer && tries)
 		return 2;
+	/* a thread that is seized already: it has executed a program, and its leader's tid, since */
+	if (st.tracer == gettid())
+		return 1;
 	errno = err;
 	if (st.tracer)
 		pr_err("Can't seize task %d: process %d traces it already (a debugger?)", tid,
