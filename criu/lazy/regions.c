@@ -178,12 +178,23 @@ bool space_lacks(struct space *sp, uint64_t start, uint64_t len)
 
 /* ---- what was displaced ---- */
 
-static int split_displaced(struct space *sp, uint64_t at)
+/*
+ * Is R, of which only the beginning lies in a message's range from START on, there because it was moved to where the message's own area has ended, or been moved away?
+ * A range may be longer than what is known to be in it: where an area has grown nobody tells. No single move or unmapping takes in the half of
+ * another area that has just come.
+ */
+static bool is_behind(const struct space *sp, const struct region *r, uint64_t start, uint64_t end)
+{
+	return r->epoch == sp->epoch && r->start > start && r->start < end && r->end > end;
+}
+
+/* FROM: where the range begins at whose end this is to be done; 0: it is the beginning. */
+static int split_displaced(struct space *sp, uint64_t from, uint64_t at)
 {
 	struct region *r, *rest;
 
 	TAILQ_FOREACH (r, &sp->displaced, link) {
-		if (r->start >= at || r->end <= at)
+		if (r->start >= at || r->end <= at || (from && is_behind(sp, r, from, at)))
 			continue;
 		rest = xmalloc(sizeof(*rest));
 		if (!rest)
@@ -216,7 +227,7 @@ static int take_displaced(struct space *sp, uint64_t start, uint64_t len, struct
 {
 	struct region *r, *next;
 
-	if (split_displaced(sp, start) || split_displaced(sp, start + len))
+	if (split_displaced(sp, 0, start) || split_displaced(sp, start, start + len))
 		return -1;
 	for (r = TAILQ_FIRST(&sp->displaced); r; r = next) {
 		next = TAILQ_NEXT(r, link);
@@ -232,6 +243,16 @@ static int take_displaced(struct space *sp, uint64_t start, uint64_t len, struct
 static bool stays(const struct space *sp, const struct region_list *old, const struct region *r)
 {
 	return !TAILQ_EMPTY(old) && r->epoch == sp->epoch;
+}
+
+/* Makes borders at both ends of a message's range. *LEN: what of it the message is about. */
+static int split_range(struct space *sp, uint64_t start, uint64_t *len)
+{
+	struct region *last = region_at(sp, start + *len);
+
+	if (last && is_behind(sp, last, start, start + *len))
+		*len = last->start - start;
+	return split(sp, start) || split(sp, start + *len) ? -1 : 0;
 }
 
 static void free_list(struct region_list *list)
@@ -310,7 +331,7 @@ int space_unmapped(struct space *sp, uint64_t start, uint64_t len, gone_fn gone,
 
 	if (was_vacated(sp, start, len))
 		return 0;
-	if (split(sp, start) || split(sp, start + len) || take_displaced(sp, start, len, &out))
+	if (take_displaced(sp, start, len, &out) || split_range(sp, start, &len))
 		ret = -1;
 	for (r = region_at(sp, start); !ret && r && r->start < start + len; r = next) {
 		next = RB_NEXT(addr_tree, &sp->addrs, r);
@@ -327,11 +348,12 @@ int space_move(struct space *sp, uint64_t from, uint64_t to, uint64_t len)
 {
 	struct region_list moved = TAILQ_HEAD_INITIALIZER(moved),
 			   rest = TAILQ_HEAD_INITIALIZER(rest);
+	uint64_t own = len;
 	struct region *r, *next;
 
-	if (split(sp, from) || split(sp, from + len) || take_displaced(sp, from, len, &moved))
+	if (take_displaced(sp, from, len, &moved) || split_range(sp, from, &own))
 		goto fail;
-	for (r = region_at(sp, from); r && r->start < from + len; r = next) {
+	for (r = region_at(sp, from); r && r->start < from + own; r = next) {
 		next = RB_NEXT(addr_tree, &sp->addrs, r);
 		if (stays(sp, &moved, r))
 			continue;

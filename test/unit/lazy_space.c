@@ -236,6 +236,34 @@ static void messages_that_overtake(void **state)
 	assert_int_equal(space_unmapped(sp, 12 * PG, 2 * PG, NULL, NULL), 0);
 	assert_int_equal(place_of(sp, 60), 13);
 	assert_int_equal(place_of(sp, 32), -1);
+	/* nothing is known of what is behind 103 and 133 */
+	assert_int_equal(space_unmapped(sp, 104 * PG, 10 * PG, NULL, NULL), 0);
+	assert_int_equal(space_unmapped(sp, 134 * PG, 5 * PG, NULL, NULL), 0);
+	space_quiet(sp, NULL, NULL);
+	/* 100-103 had grown by two pages when it was unmapped, and by one when 110-113 was moved: 120-129 has come to where it had ended */
+	assert_int_equal(space_move(sp, 120 * PG, 104 * PG, 10 * PG), 0);
+	assert_int_equal(space_unmapped(sp, 100 * PG, 6 * PG, NULL, NULL), 0);
+	assert_int_equal(place_of(sp, 120), 104);
+	assert_int_equal(place_of(sp, 129), 113);
+	assert_int_equal(place_of(sp, 103), -1);
+	assert_int_equal(space_unmapped(sp, 120 * PG, 10 * PG, NULL, NULL), 0);
+	space_quiet(sp, NULL, NULL);
+	assert_int_equal(space_move(sp, 140 * PG, 134 * PG, 5 * PG), 0);
+	assert_int_equal(space_move(sp, 130 * PG, 200 * PG, 5 * PG), 0);
+	assert_int_equal(place_of(sp, 130), 200);
+	assert_int_equal(place_of(sp, 133), 203);
+	assert_int_equal(place_of(sp, 140), 134);
+	/* and it goes on from there before that is told */
+	assert_int_equal(space_unmapped(sp, 154 * PG, 5 * PG, NULL, NULL), 0);
+	space_quiet(sp, NULL, NULL);
+	assert_int_equal(space_move(sp, 160 * PG, 154 * PG, 5 * PG), 0);
+	assert_int_equal(space_move(sp, 170 * PG, 154 * PG, 5 * PG), 0);
+	assert_int_equal(space_unmapped(sp, 150 * PG, 6 * PG, NULL, NULL), 0);
+	assert_int_equal(space_move(sp, 154 * PG, 210 * PG, 5 * PG), 0);
+	assert_int_equal(place_of(sp, 160), 210);
+	assert_int_equal(place_of(sp, 161), 211);
+	assert_int_equal(place_of(sp, 170), 154);
+	space_quiet(sp, NULL, NULL);
 	/* a child has what its parent had, also what has not been told yet */
 	assert_int_equal(space_move(sp, 70 * PG, 80 * PG, PG), 0);
 	sp = space_fork(sp, -1);

@@ -372,4 +372,3 @@ int nothing(void *arg)
 {
 	return 0;
 }
-

@@ -64,13 +64,13 @@ extern atomic_bool *task_runs;	   /* in memory that the server shares */
 
 enum mode mode_of(void **state);
 extern enum mode modes[];
-#define in_mode(f, m, name)                              \
-	{                                                \
-		#f " (" name ")", f, NULL, clean_up, &modes[m] \
+#define in_mode(f, m, name)                                    \
+	{                                                      \
+#f " (" name ")", f, NULL, clean_up, &modes[m] \
 	}
-#define each_mode(f)                                                        \
-	in_mode(f, LOCAL, "local"), in_mode(f, IMAGES, "images"),           \
-		in_mode(f, FROZEN, "frozen"), in_mode(f, PLAIN, "plain")
+#define each_mode(f)                                                                            \
+	in_mode(f, LOCAL, "local"), in_mode(f, IMAGES, "images"), in_mode(f, FROZEN, "frozen"), \
+		in_mode(f, PLAIN, "plain")
 
 /* The daemon's children: the guard leads a session of its own, the worker does not. 0: there is none. */
 pid_t child_of_daemon(bool guard);
