@@ -73,6 +73,9 @@ static int place_in_space(struct lazyd *d, struct space *sp, uint64_t first, con
 				return -1;
 			if (!ret)
 				sched_yield(); /* the task has yet to take note that it was read */
+			/* what has been displaced meanwhile would be passed over, and comes only once */
+			if (settle_space(d, sp, src, end))
+				return -1;
 		}
 	}
 	end_if_complete(d, sp);
@@ -146,6 +149,8 @@ static int place_huge_in_space(struct lazyd *d, struct space *sp, uint64_t src, 
 			return -1;
 		else if (!some)
 			sched_yield();
+		if (settle_space(d, sp, src, src + HUGE_SIZE))
+			return -1;
 	}
 	end_if_complete(d, sp);
 	return 0;
