@@ -5,7 +5,7 @@
  * discards apart made both slower.)
  *
  * daemon.c: the command, the loop. restoring.c: restore's hand-over. events.c: what the kernel says about the address spaces.
- * space.c, regions.c: what is known of the address spaces. place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. missing.c: what there is to say when it gives up. hugetlb.c: huge pages that can only come whole. collapse.c: transparent ones, at the end. stats.c: what it cost;
+ * space.c, regions.c: what is known of the address spaces. place.c: pages that arrived go where they belong. local.c: pages from images. remote.c: asking a page server. bulk.c: what it pushes. plain.c: what a plain one is asked for. missing.c: what there is to say when it gives up. hugetlb.c: huge pages that can only come whole. collapse.c: transparent ones, at the end. stats.c: what it cost;
  * progress.c and report.c show it.
  */
 #ifndef CRIU_LAZY_LAZYD_H

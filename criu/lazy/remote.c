@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Pages from a page server. With a server of ours: an urgent connection for faults, and a bulk connection on which everything else is pushed. With any other:
- * GETs on one connection, those of faults before those of the background, a few of these always under way.
+ * GETs on one connection, those of faults before those of the background, a few of these always under way (plain.c).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,8 +24,6 @@
 #define HELLO_TRIES    20  /* with a server that is known to speak the extensions, */
 #define HELLO_PAUSE_MS 100 /* and is out of descriptors, or so */
 #define STALL_S	       30
-#define BACKGROUND_GET 32  /* plain protocol: pages of one GET, */
-#define BACKGROUND_MAX 128 /* and of all that are under way */
 
 /* ---- connecting ---- */
 
@@ -211,7 +209,7 @@ int remote_flush(struct lazyd *d)
 	return nr ? conn_send(&r->urgent.c, r->out, nr * sizeof(*r->out)) : 0;
 }
 
-static int ask(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages, uint64_t at_ns,
+int remote_get(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages, uint64_t at_ns,
 	       enum arrival why)
 {
 	struct remote *r = d->remote;
@@ -239,13 +237,13 @@ int remote_ask(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pa
 		r->cursor = obj;
 		r->cursor_page = object_page(obj, src, &left) + nr_pages;
 	}
-	return ask(d, obj, src, nr_pages, at_ns, BY_FAULT);
+	return remote_get(d, obj, src, nr_pages, at_ns, BY_FAULT);
 }
 
 int remote_fetch(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
 {
 	d->remote->background += nr_pages;
-	return ask(d, obj, src, nr_pages, 0, BY_PUSH);
+	return remote_get(d, obj, src, nr_pages, 0, BY_PUSH);
 }
 
 int remote_want(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages)
@@ -261,7 +259,7 @@ bool remote_pushes(const struct lazyd *d)
 bool remote_takes_more(const struct lazyd *d)
 {
 	return d->remote->started &&
-	       (d->remote->features || d->remote->background <= BACKGROUND_MAX / 2);
+	       (d->remote->features || d->remote->background <= PLAIN_MAX / 2);
 }
 
 bool remote_full(const struct lazyd *d)
@@ -357,8 +355,6 @@ static int want_object(struct remote *r, struct object *obj)
 	return wants_send(&w);
 }
 
-static int plain_background(struct lazyd *d);
-
 int remote_start(struct lazyd *d)
 {
 	struct remote *r = d->remote;
@@ -373,63 +369,6 @@ int remote_start(struct lazyd *d)
 	if (hugetlb_pushed(d))
 		return -1;
 	return bulk_send(r, PS_START, NULL, 0, 0);
-}
-
-/* ---- the background of the plain protocol ---- */
-
-/* A page that some space has neither got nor asked for, and that is not in parent images. */
-static uint64_t next_unasked(struct object *obj, uint64_t page, uint64_t *nr)
-{
-	uint64_t left = 0;
-
-	for (;; page += left) {
-		page = object_next_left(obj, page, BACKGROUND_GET, true, nr);
-		if (!*nr)
-			return page;
-		left = object_skip_hugetlb(obj, page, nr);
-		if (!left && !object_here(obj, page, &left))
-			return page;
-	}
-}
-
-static bool background_next(struct lazyd *d, uint64_t *src, uint64_t *nr)
-{
-	struct remote *r = d->remote;
-	struct object *start = r->cursor ?: TAILQ_FIRST(&d->objects);
-	struct space *sp;
-	uint64_t left;
-
-	r->cursor = start;
-	if (!start)
-		return false;
-	r->cursor_page = next_unasked(start, r->cursor_page, nr);
-	while (!*nr) {
-		r->cursor = TAILQ_NEXT(r->cursor, link) ?: TAILQ_FIRST(&d->objects);
-		r->cursor_page = next_unasked(r->cursor, 0, nr);
-		if (r->cursor == start)
-			break;
-	}
-	if (!*nr)
-		return false;
-	*src = object_src(r->cursor, r->cursor_page, &left);
-	*nr = min(*nr, left);
-	TAILQ_FOREACH (sp, &r->cursor->spaces, link)
-		space_set(sp, r->cursor_page, *nr, PAGE_ASKED);
-	r->cursor_page += *nr;
-	return true;
-}
-
-static int plain_background(struct lazyd *d)
-{
-	struct remote *r = d->remote;
-	uint64_t src, nr;
-
-	while (r->background < BACKGROUND_MAX && background_next(d, &src, &nr)) {
-		r->background += nr;
-		if (ask(d, r->cursor, src, nr, 0, BY_PUSH))
-			return -1;
-	}
-	return remote_flush(d);
 }
 
 /* ---- receiving ---- */
@@ -484,10 +423,10 @@ static int answered(struct lazyd *d, const struct ps_msg *m)
 	} else if (left) {
 		if (a->why == BY_PUSH)
 			r->background += left;
-		if (ask(d, a->obj, a->src + m->nr_pages * PAGE_SIZE, left, a->at_ns, a->why))
+		if (remote_get(d, a->obj, a->src + m->nr_pages * PAGE_SIZE, left, a->at_ns, a->why))
 			return -1;
 	}
-	if (!r->features && r->started && r->background <= BACKGROUND_MAX / 2)
+	if (!r->features && r->started && r->background <= PLAIN_MAX / 2)
 		return plain_background(d);
 	return remote_flush(d);
 }

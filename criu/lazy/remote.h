@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What remote.c and bulk.c share. Nobody else includes this. */
+/* What remote.c, bulk.c and plain.c share. Nobody else includes this. */
 #ifndef CRIU_LAZY_REMOTE_H
 #define CRIU_LAZY_REMOTE_H
 
@@ -63,7 +63,15 @@ struct remote {
 /* One message without pages on the bulk connection. -1 logged. */
 int bulk_send(struct remote *r, uint32_t cmd, struct object *obj, uint64_t src, uint64_t nr);
 
+/* ---- plain.c ---- */
+#define PLAIN_MAX 128 /* pages of the background that are under way, at most */
+/* Asks for what is next. -1 logged. */
+int plain_background(struct lazyd *d);
+
 /* ---- remote.c ---- */
+/* A GET, sent by remote_flush(). AT_NS: of the fault, where WHY is BY_FAULT. -1 logged. */
+int remote_get(struct lazyd *d, struct object *obj, uint64_t src, uint64_t nr_pages, uint64_t at_ns,
+	       enum arrival why);
 /* The connection broke (ERR), or was closed (0): logs it. -1 */
 int remote_lost(struct conn *c, int err);
 
