@@ -24,24 +24,10 @@ struct scan_arg {
 /* flags */
 enum { SCAN_WP_MATCHING = 1, SCAN_CHECK_WPASYNC = 2 };
 
-/* PM_GUARD, where this kernel tells of guard regions (Linux 6.16); before, they look like pages in swap. */
+/* Guard regions are told of; before Linux 6.16 they look like pages in swap. */
 static uint64_t guard_category(void)
 {
-	static int known = -1;
-	char here;
-	struct scan_arg a = {
-		.size = sizeof(a),
-		.start = round_down((uint64_t)&here, PAGE_SIZE),
-		.end = round_down((uint64_t)&here, PAGE_SIZE) + PAGE_SIZE,
-		.return_mask = PM_GUARD,
-	};
-
-	if (known < 0) {
-		cleanup_close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-		known = fd >= 0 && !ioctl(fd, PAGEMAP_SCAN_IOCTL, &a);
-	}
-	return known ? PM_GUARD : 0;
+	return kernel_has(K_PAGEMAP_GUARD) ? PM_GUARD : 0;
 }
 
 /*

@@ -200,7 +200,7 @@ static bool has_rseq(void)
 	return syscall(SYS_rseq, NULL, 0, 0, 0) && errno != ENOSYS;
 }
 
-static bool has_pagemap_scan(void)
+static bool has_category(uint64_t category, int nr_found)
 {
 	cleanup_close int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	uint64_t at = round_down((uintptr_t)&fd, PAGE_SIZE), region[3];
@@ -209,10 +209,20 @@ static bool has_pagemap_scan(void)
 				    .end = at + PAGE_SIZE,
 				    .vec = (uintptr_t)region,
 				    .vec_len = 1,
-				    .category_mask = 1 << 3,
-				    .return_mask = 1 << 3 };
+				    .category_mask = category,
+				    .return_mask = category };
 
-	return fd >= 0 && ioctl(fd, PAGEMAP_SCAN_V1, &a) == 1;
+	return fd >= 0 && ioctl(fd, PAGEMAP_SCAN_V1, &a) == nr_found;
+}
+
+static bool has_pagemap_scan(void)
+{
+	return has_category(1 << 3, 1); /* PAGE_IS_PRESENT */
+}
+
+static bool has_pagemap_guard(void)
+{
+	return has_category(1 << 8, 0); /* PAGE_IS_GUARD */
 }
 
 static bool uffd_has(uint64_t features)
@@ -419,6 +429,7 @@ const struct kernel_feature_info kernel_features[KERNEL_FEATURES] = {
 	[K_CLONE3_SET_TID] = { "clone3_set_tid", NEED_ALWAYS, "choosing a pid (clone3 with set_tid, Linux 5.5, CAP_CHECKPOINT_RESTORE)", has_clone3_set_tid },
 	[K_PEEKSIGINFO] = { "ptrace_peeksiginfo", NEED_ALWAYS, "ptrace, and reading pending signals (PTRACE_PEEKSIGINFO)", has_peeksiginfo },
 	[K_PAGEMAP_SCAN] = { "pagemap_scan", NEED_EXTRA, "fast page scan (ioctl PAGEMAP_SCAN, Linux 6.7)", has_pagemap_scan },
+	[K_PAGEMAP_GUARD] = { "pagemap_guard", NEED_NEW, "guard regions in the page scan (PAGE_IS_GUARD, Linux 6.16)", has_pagemap_guard },
 	[K_TASK_VMA_ITER] = { "task_vma_iter", NEED_NEW, "areas' flags without a walk of their pages (BPF iterator task_vma, Linux 6.1, CAP_BPF and CAP_PERFMON)", has_vma_iter },
 	[K_TIMERFD] = { "timerfd", NEED_EXTRA, "timerfd settings in /proc/PID/fdinfo", has_timerfd },
 	[K_FDINFO_LOCK] = { "fdinfo_lock", NEED_EXTRA, "file locks in /proc/PID/fdinfo", has_fdinfo_lock },
