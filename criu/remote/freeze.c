@@ -318,6 +318,12 @@ int freeze_tree(struct op *op, pid_t pid)
 	do {
 		if (freeze_round(op, &nr_new))
 			return -1;
+		if (nr_new && trace_timed_out) {
+			pr_err("The tree under process %d does not stand still: new tasks come as "
+			       "fast as they are stopped (--timeout sets how long criu tries)",
+			       pid);
+			return -1;
+		}
 	} while (nr_new);
 	if (op->root->state == TASK_DEAD) {
 		pr_err("Process %d has exited already", pid);

@@ -164,16 +164,8 @@ static void main_and_worker_die(void **state)
 
 static int patient_task(void *arg)
 {
-	struct op op = { .work = w.dir };
-	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	int sock = lazy_connect(&op);
-
-	map_memory();
-	if (uffd_api(uffd, false) || uffd_register(uffd, (uintptr_t)BASE, w.nr * PAGE_SIZE) ||
-	    lazy_send_task(sock, VPID, getpid(), uffd, false) || lazy_finish(sock))
+	if (be_restored())
 		return 1;
-	lazy_released(sock);
-	close(uffd);
 	kill_now(w.server);
 	for (size_t k = 0; k < w.nr; k++)
 		if (!right(BASE + mix(k) % w.nr * PAGE_SIZE, mix(k) % w.nr))

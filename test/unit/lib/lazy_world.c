@@ -315,6 +315,21 @@ void end(void)
 	remove_all();
 }
 
+int be_restored(void)
+{
+	struct op op = { .work = w.dir };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	int sock = lazy_connect(&op);
+
+	map_memory();
+	if (uffd_api(uffd, false) || uffd_register(uffd, (uintptr_t)BASE, w.nr * PAGE_SIZE) ||
+	    lazy_send_task(sock, VPID, getpid(), uffd, false) || lazy_finish(sock))
+		return -1;
+	lazy_released(sock);
+	close(uffd);
+	return 0;
+}
+
 enum mode mode_of(void **state)
 {
 	return *(enum mode *)*state;

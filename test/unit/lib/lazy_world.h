@@ -48,6 +48,9 @@ void end(void);
 /* A test's teardown: after a failure nothing is left either. */
 int clean_up(void **state);
 
+/* For a task that is a process of its own: it is handed over, and runs. -1: it was not. */
+int be_restored(void);
+
 /* The parts of begin(). PRESENT: the pages are in the images. */
 void write_images(bool present);
 void map_memory(void);
