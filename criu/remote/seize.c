@@ -77,9 +77,11 @@ static int follow_exec(struct task *t)
 /* A leader that has ended while other threads go on: the kernel tells its tracer only when the others have ended too. */
 static bool is_dead_leader(struct task *t, pid_t tid)
 {
+	cleanup_free char *text = tid == t->pid ? read_file_at(t->proc, "stat", NULL) : NULL;
 	struct proc_stat st;
 
-	return tid == t->pid && !proc_read_stat(t->proc, "stat", &st) && st.state == 'Z';
+	/* where it can't be read the wait goes on: it needs no descriptor */
+	return text && !proc_parse_stat(text, &st) && st.state == 'Z';
 }
 
 /*
