@@ -119,11 +119,24 @@ static bool is_zombie(pid_t pid, pid_t *parent)
 	return st.state == 'Z';
 }
 
+/* Who had the pid has been waited for just now. (Its tasks ended at a dump, and restore followed at once.) errno stays. */
+static bool is_free_now(pid_t vpid, unsigned *tries)
+{
+	int err = errno;
+	bool is_free = err == EEXIST && (*tries)++ < 3 && kill(vpid, 0) && errno == ESRCH;
+
+	errno = err;
+	return is_free;
+}
+
 static void clone_error(pid_t vpid)
 {
+	int err = errno;
 	pid_t parent;
+	bool zombie = err == EEXIST && is_zombie(vpid, &parent);
 
-	if (errno == EEXIST && is_zombie(vpid, &parent))
+	errno = err;
+	if (zombie)
 		pr_err("Can't restore task %d: the task that had this pid has ended, but its "
 		       "parent, process %d, has not waited for it yet (restore in a pid namespace "
 		       "of its own, or let the parent wait or end)",
@@ -149,12 +162,15 @@ struct puppet *puppet_clone_root(struct arena *a, pid_t vpid, uint64_t flags)
 	};
 	struct ready *ready = (struct ready *)arena_data(a, 0);
 	struct puppet *p = NULL;
+	unsigned tries = 0;
 	pid_t pid;
 
 	ready->state = 0;
-	pid = syscall(SYS_clone3, &args, sizeof(args));
-	if (!pid)
-		become_root(a, ready);
+	do {
+		pid = syscall(SYS_clone3, &args, sizeof(args));
+		if (!pid)
+			become_root(a, ready);
+	} while (pid < 0 && is_free_now(vpid, &tries));
 	if (pid < 0) {
 		clone_error(vpid);
 		return NULL;
@@ -176,13 +192,12 @@ kill:
 	return NULL;
 }
 
-struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, uint64_t flags,
-			    int exit_signal)
+/* 0 and *TID, as criu sees it; -1 with errno; -2: logged. */
+static int clone_in(struct puppet *parent, pid_t vpid, uint64_t flags, int exit_signal, pid_t *tid)
 {
 	struct clone_args *args;
-	pid_t *set_tid, tid;
-	struct puppet *p;
 	uint64_t at, at_tid;
+	pid_t *set_tid;
 
 	prog_reset(parent);
 	at_tid = prog_data(parent, sizeof(*set_tid), &set_tid);
@@ -193,13 +208,29 @@ struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, ui
 	args->set_tid = vpid ? at_tid : 0;
 	args->set_tid_size = vpid ? 1 : 0;
 	prog_add(parent, 0, __NR_clone3, at, sizeof(*args));
-	if (prog_run_clone(parent, &tid))
-		return NULL;
-	if (prog_ret(parent, 0) < 0) {
-		errno = -prog_ret(parent, 0);
+	if (prog_run_clone(parent, tid))
+		return -2;
+	if (prog_ret(parent, 0) >= 0)
+		return 0;
+	errno = -prog_ret(parent, 0);
+	return -1;
+}
+
+struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, uint64_t flags,
+			    int exit_signal)
+{
+	unsigned tries = 0;
+	struct puppet *p;
+	pid_t tid;
+	int ret;
+
+	do
+		ret = clone_in(parent, vpid, flags, exit_signal, &tid);
+	while (ret == -1 && is_free_now(vpid, &tries));
+	if (ret == -1)
 		clone_error(vpid);
+	if (ret)
 		return NULL;
-	}
 	if (trace_wait_stop(tid)) {
 		pr_err("The new task %d ended at once", vpid);
 		return NULL;
