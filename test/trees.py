@@ -142,7 +142,7 @@ def ok(r, what):
 
 
 def trackers():
-    return {p for p in running_criu() if 'tracking' in open('/proc/%d/cmdline' % p).read()}
+    return {p for p in running_criu() if any(b'tracking' in w for w in world.cmdline(p))}
 
 
 def new_dir(w, *names):

@@ -158,6 +158,32 @@ def family(pid):
     return [pid] + [p for k in kids for p in family(int(k))]
 
 
+def stat_of(pid):
+    """(comm, fields of proc(5) stat from the state on) of a task; ('', ['']) when it is gone: looking never fails."""
+    try:
+        head, tail = open('/proc/%d/stat' % pid).read().rsplit(')', 1)
+    except OSError:
+        return '', ['']
+    return head.split('(', 1)[1], tail.split()
+
+
+def comm(pid):
+    return stat_of(pid)[0]
+
+
+def state(pid):
+    """One letter; empty when it is gone."""
+    return stat_of(pid)[1][0]
+
+
+def cmdline(pid):
+    """Its words as bytes; none of a task that is gone (or a zombie)."""
+    try:
+        return open('/proc/%d/cmdline' % pid, 'rb').read().split(b'\0')[:-1]
+    except OSError:
+        return []
+
+
 def own_mounts():
     """This process, and all that it starts from now on, has mounts of its own: nothing that is mounted outlives it."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -287,12 +313,9 @@ def workloads(dir):
     """Pids of workloads that write below DIR."""
     found = set()
     for pid in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            words = open('/proc/%s/cmdline' % pid, 'rb').read().split(b'\0')
-            if words[0].endswith(b'/workload') and dir.encode() in words[1]:
-                found.add(int(pid))
-        except (OSError, IndexError):
-            pass
+        words = cmdline(int(pid))
+        if len(words) > 1 and words[0].endswith(b'/workload') and dir.encode() in words[1]:
+            found.add(int(pid))
     return found
 
 
