@@ -9,11 +9,13 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "proc/proc.h"
 #include "remote/arena.h"
@@ -24,6 +26,8 @@
 #define RESTORE_OPTIONS                                                                         \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | \
 	 PTRACE_O_TRACEVFORK)
+#define CLONE_TRIES    100
+#define CLONE_PAUSE_US 2000
 #define PUPPET_SIGMASK (~(1ULL << (SIGTRAP - 1)))
 
 /* the root's word to criu that it is ready to be taken over, in the data area of slot 0 */
@@ -104,8 +108,8 @@ static struct puppet *puppet_of(struct arena *a, pid_t tid, pid_t vpid, unsigned
 	return p;
 }
 
-/* Who has the pid may have ended already: as long as its parent does not care, the pid is not free. */
-static bool is_zombie(pid_t pid, pid_t *parent)
+/* Who has it: with state 0 where that can't be told (it is gone, or only a group or session has the number). */
+static struct proc_stat who_has(pid_t pid)
 {
 	cleanup_free char *text = NULL;
 	struct proc_stat st;
@@ -114,41 +118,55 @@ static bool is_zombie(pid_t pid, pid_t *parent)
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	text = read_file_at(AT_FDCWD, path, NULL);
 	if (!text || proc_parse_stat(text, &st))
-		return false;
-	*parent = st.ppid;
-	return st.state == 'Z';
+		st.state = 0;
+	return st;
 }
 
-/* Who had the pid has been waited for just now. (Its tasks ended at a dump, and restore followed at once.) errno stays. */
-static bool is_free_now(pid_t vpid, unsigned *tries)
+/*
+ * Its tasks ended at a dump, restore followed at once, and who had the pid has just been waited for, or is about to be. errno stays.
+ * A group or session of which others are left has the number for long: then stat says nothing, and the tries end.
+ */
+static bool is_free_soon(pid_t vpid, unsigned *tries)
 {
-	int err = errno;
-	bool is_free = err == EEXIST && (*tries)++ < 3 && kill(vpid, 0) && errno == ESRCH;
+	char state;
 
-	errno = err;
-	return is_free;
+	if (errno != EEXIST || (*tries)++ == CLONE_TRIES)
+		return false;
+	state = who_has(vpid).state;
+	if (state && !strchr("ZX", state)) {
+		errno = EEXIST;
+		return false;
+	}
+	usleep(*tries > 1 ? CLONE_PAUSE_US : 0);
+	errno = EEXIST;
+	return true;
 }
 
 static void clone_error(pid_t vpid)
 {
-	int err = errno;
-	pid_t parent;
-	bool zombie = err == EEXIST && is_zombie(vpid, &parent);
+	struct proc_stat st;
 
-	errno = err;
-	if (zombie)
-		pr_err("Can't restore task %d: the task that had this pid has ended, but its "
-		       "parent, process %d, has not waited for it yet (restore in a pid namespace "
-		       "of its own, or let the parent wait or end)",
-		       vpid, parent);
-	else if (errno == EEXIST)
-		pr_err("Can't restore task %d: a task with this pid exists already (restore in a "
-		       "pid namespace of its own, or end it)",
-		       vpid);
-	else
+	if (errno != EEXIST) {
 		pr_perror("Can't make task %d (clone3 with set_tid needs CAP_CHECKPOINT_RESTORE or "
 			  "CAP_SYS_ADMIN)",
 			  vpid);
+		return;
+	}
+	st = who_has(vpid);
+	/* as long as its parent does not care, the pid is not free */
+	if (st.state == 'Z')
+		pr_err("Can't restore task %d: the task that had this pid has ended, but its "
+		       "parent, process %d, has not waited for it yet (restore in a pid namespace "
+		       "of its own, or let the parent wait or end)",
+		       vpid, st.ppid);
+	else if (st.state)
+		pr_err("Can't restore task %d: a task with this pid exists already: '%s', a child "
+		       "of process %d, state %c (restore in a pid namespace of its own, or end it)",
+		       vpid, st.comm, st.ppid, st.state);
+	else
+		pr_err("Can't restore task %d: this pid is in use, by a thread, group or session "
+		       "(restore in a pid namespace of its own)",
+		       vpid);
 }
 
 struct puppet *puppet_clone_root(struct arena *a, pid_t vpid, uint64_t flags)
@@ -170,7 +188,7 @@ struct puppet *puppet_clone_root(struct arena *a, pid_t vpid, uint64_t flags)
 		pid = syscall(SYS_clone3, &args, sizeof(args));
 		if (!pid)
 			become_root(a, ready);
-	} while (pid < 0 && is_free_now(vpid, &tries));
+	} while (pid < 0 && is_free_soon(vpid, &tries));
 	if (pid < 0) {
 		clone_error(vpid);
 		return NULL;
@@ -226,7 +244,7 @@ struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, ui
 
 	do
 		ret = clone_in(parent, vpid, flags, exit_signal, &tid);
-	while (ret == -1 && is_free_now(vpid, &tries));
+	while (ret == -1 && is_free_soon(vpid, &tries));
 	if (ret == -1)
 		clone_error(vpid);
 	if (ret)
