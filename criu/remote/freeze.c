@@ -141,9 +141,11 @@ static int describe(struct op *op, struct task *t, bool moved)
 	struct proc_status status;
 	struct proc_stat stat;
 	unsigned level = 0;
+	bool is_ours;
 
 	if (proc_read_stat(t->proc, "stat", &stat) || proc_read_status(t->proc, "status", &status))
 		return -1;
+	is_ours = status.tracer == gettid();
 	/* NSpid: from ours inwards; the innermost is the task's own view */
 	level = status.nr_nspid ? status.nr_nspid - 1 : 0;
 	t->vpid = status.nr_nspid ? status.nspid[level] : t->pid;
@@ -164,6 +166,9 @@ static int describe(struct op *op, struct task *t, bool moved)
 		}
 		t->state = TASK_DEAD;
 		t->exit_code = stat.exit_code;
+		/* it ended when it had been seized: its parent cannot wait for it before its tracer has */
+		if (is_ours)
+			waitpid(t->pid, NULL, __WALL | WNOHANG);
 		while (t->nr_threads > 1)
 			thread_drop(t, &t->threads[t->nr_threads - 1]);
 		if (!t->nr_threads && thread_add(t, t->pid))
