@@ -82,6 +82,7 @@ static int commit(struct client *cl)
 	struct server *sv = cl->server;
 	bool agreed;
 
+	pr_info("%s asks whether the tasks may run there", cl->c.peer);
 	/* the confirmation goes out when no accident can make the tasks here run again */
 	server_tell(sv, &sv->commit_asked);
 	pthread_mutex_lock(&sv->lock);
