@@ -99,6 +99,11 @@ int checkpoint_load_files(struct checkpoint *ck)
 		f->e = e;
 		f->id = e->id;
 		HASH_ADD(hh, ck->files, id, sizeof(f->id), f);
+		if (!hash_added(f)) {
+			file_entry__free_unpacked(e, NULL);
+			free(f);
+			return -1;
+		}
 	}
 	return ret;
 }

@@ -6,7 +6,7 @@
 #ifndef CRIU_CRIT_CHECKPOINT_H
 #define CRIU_CRIT_CHECKPOINT_H
 
-#include <uthash.h>
+#include "util/hash.h"
 
 #include "core.pb-c.h"
 #include "fdinfo.pb-c.h"

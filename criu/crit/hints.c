@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+#include "util/hash.h"
 
 #include "google/protobuf/descriptor.pb-c.h"
 #include "names.h"
@@ -153,6 +153,7 @@ const struct field_hints *hints_of(const ProtobufCMessageDescriptor *desc)
 		m->desc = desc;
 		m->fields = read_hints(desc);
 		HASH_ADD_PTR(known, desc, m);
+		/* it is read again, then; what was read stays, since somebody may use it */
 	}
 	return m->fields;
 }

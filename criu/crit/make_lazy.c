@@ -53,7 +53,10 @@ static int mark_done(struct job *job, const char *name)
 		return -1;
 	strcpy(n->text, name);
 	HASH_ADD_STR(job->done, text, n);
-	return 0;
+	if (hash_added(n))
+		return 0;
+	free(n);
+	return -1;
 }
 
 static bool is_done(struct job *job, const char *name)

@@ -9,7 +9,7 @@
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <uthash.h>
+#include "util/hash.h"
 
 #include "files/kinds.h"
 #include "mem/huge.h"
@@ -61,7 +61,10 @@ static struct memfd *add(struct memfds *ms, uint64_t dev, uint64_t ino, MemfdIno
 	m->e = e;
 	m->fd = -1;
 	HASH_ADD(hh, ms->hash, key, sizeof(m->key), m);
-	return m;
+	if (hash_added(m))
+		return m;
+	free(m);
+	return NULL;
 }
 
 /* ---- dump ---- */

@@ -62,12 +62,10 @@ struct file_table {
 };
 
 /* A new entry message, initialised: NEW_MSG(RegFileEntry, reg_file_entry). NULL: out of memory, logged. */
-#define NEW_MSG(type, name)                        \
-	({                                         \
-		type *__m = xmalloc(sizeof(*__m)); \
-		if (__m)                           \
-			name##__init(__m);         \
-		__m;                               \
+#define NEW_MSG(type, name)                \
+	({                                 \
+		type *__m;                 \
+		PB_NEW(__m, name##__init); \
 	})
 
 const struct file_kind *file_kind_of(FdTypes type); /* NULL where we have none */

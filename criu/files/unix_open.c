@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <uthash.h>
+#include "util/hash.h"
 
 #include "files/unix.h"
 #include "util/io.h"
@@ -53,7 +53,10 @@ int unix_remember(struct op *op, struct file *f)
 	n->ino = f->entry->usk->ino;
 	n->f = f;
 	HASH_ADD(hh, us->by_ino, ino, sizeof(n->ino), n);
-	return 0;
+	if (hash_added(n))
+		return 0;
+	free(n);
+	return -1;
 }
 
 struct file *unix_by_ino(struct op *op, uint32_t ino)
@@ -224,7 +227,10 @@ static int add_listener(struct op *op, struct file *f)
 	l->len = e->name.len;
 	l->f = f;
 	HASH_ADD_KEYPTR(hh, us->listeners, l->name, l->len, l);
-	return 0;
+	if (hash_added(l))
+		return 0;
+	free(l);
+	return -1;
 }
 
 static struct file *listener_of(struct op *op, const UnixSkEntry *e)

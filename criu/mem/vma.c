@@ -9,7 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <uthash.h>
+#include "util/hash.h"
 
 #include "files/files.h"
 #include "image/image.h"
@@ -414,6 +414,11 @@ static int name_vma_files(struct op *op, struct task *t)
 			ret = name_mapped_file(op, t, path, v->e.fdflags, &m->id);
 			known = m;
 			HASH_ADD(hh, cache, key, sizeof(m->key), m);
+			if (!hash_added(m)) {
+				free(m);
+				ret = -1;
+				break;
+			}
 		}
 		v->file_id = known->id;
 		v->e.shmid = known->id;
@@ -481,10 +486,8 @@ static int dump_mm_fields(struct task *t, MmEntry *mm)
 
 int mm_describe(struct op *op, struct task *t)
 {
-	t->mm = xmalloc(sizeof(*t->mm));
-	if (!t->mm)
+	if (!PB_NEW(t->mm, mm_entry__init))
 		return -1;
-	mm_entry__init(t->mm);
 	return dump_auxv(t, t->mm) || dump_mm_fields(t, t->mm) ? -1 : 0;
 }
 

@@ -12,7 +12,7 @@
 #include <netlink/netlink.h>
 #include <sched.h>
 #include <sys/socket.h>
-#include <uthash.h>
+#include "util/hash.h"
 
 #include "util/log.h"
 #include "util/xmalloc.h"
@@ -132,8 +132,13 @@ static int on_message(struct nl_msg *msg, void *arg)
 
 	n = xzalloc(sizeof(*n));
 	if (!n)
-		return NL_STOP;
+		return -NLE_NOMEM;
 	known = m->sdiag_family == AF_UNIX ? diag_parse_unix(h, &n->s) : diag_parse_inet(h, &n->s);
+	if (known && ((n->s.name_len && !n->s.name) || (n->s.nr_waiting && !n->s.waiting))) {
+		socket_free(&n->s);
+		free(n);
+		return -NLE_NOMEM;
+	}
 	/* sockets that wait to be accepted, or time out, have no inode */
 	if (!known || !n->s.ino) {
 		socket_free(&n->s);
@@ -147,6 +152,11 @@ static int on_message(struct nl_msg *msg, void *arg)
 		free(old);
 	}
 	HASH_ADD(hh, d->sockets, s.ino, sizeof(n->s.ino), n);
+	if (!hash_added(n)) {
+		socket_free(&n->s);
+		free(n);
+		return -NLE_NOMEM;
+	}
 	return NL_OK;
 }
 

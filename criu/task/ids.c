@@ -229,10 +229,8 @@ int ids_dump(struct op *op)
 
 	nr_ns = 0;
 	for_each_live_task (t, op) {
-		t->ids = xmalloc(sizeof(*t->ids));
-		if (!t->ids)
+		if (!PB_NEW(t->ids, task_kobj_ids_entry__init))
 			return -1;
-		task_kobj_ids_entry__init(t->ids);
 		ret = id_of(&vm, KCMP_VM, t->pid, &n_vm, &t->ids->vm_id) ||
 		      id_of(&files, KCMP_FILES, t->pid, &n_files, &t->ids->files_id) ||
 		      id_of(&fs, KCMP_FS, t->pid, &n_fs, &t->ids->fs_id) ||

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/time.h>
 
+#include "image/image.h"
 #include "op.h"
 #include "proc/proc.h"
 #include "remote/puppet.h"
@@ -42,15 +43,6 @@ struct part {
 	char *comm;
 	int securebits_call, membarrier_call, ldt_call, slack_call, merge_call;
 };
-
-/* Allocates and initialises a protobuf-c message: PB_NEW(core->tc, task_core_entry__init). NULL: logged. */
-#define PB_NEW(field, init)                          \
-	({                                           \
-		(field) = xmalloc(sizeof(*(field))); \
-		if (field)                           \
-			init(field);                 \
-		(field);                             \
-	})
 
 /* Path of FILE of a thread or task below /proc/PID, for proc_read_X(part_proc(w->t), ...). */
 int part_proc(const struct task *t);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "util/log.h"
+#include "image/image.h"
 #include "util/xmalloc.h"
 
 #define NR_WORDS    20
@@ -101,19 +102,18 @@ static void read_xsave(CpuinfoX86Entry *x)
 
 CpuinfoEntry *cpuinfo_here(void)
 {
-	CpuinfoEntry *e = xmalloc(sizeof(*e));
-	CpuinfoX86Entry *x = xmalloc(sizeof(*x));
+	CpuinfoX86Entry *x;
+	CpuinfoEntry *e;
 
-	if (!e || !x)
-		goto err;
-	cpuinfo_entry__init(e);
-	cpuinfo_x86_entry__init(x);
-	x->capability = xcalloc(NR_WORDS, sizeof(*x->capability));
+	if (!PB_NEW(e, cpuinfo_entry__init))
+		return NULL;
 	e->x86_entry = xcalloc(1, sizeof(*e->x86_entry));
-	if (!x->capability || !e->x86_entry)
+	if (!e->x86_entry || !PB_NEW(x, cpuinfo_x86_entry__init))
 		goto err;
-	e->n_x86_entry = 1;
-	e->x86_entry[0] = x;
+	e->x86_entry[e->n_x86_entry++] = x;
+	x->capability = xcalloc(NR_WORDS, sizeof(*x->capability));
+	if (!x->capability)
+		goto err;
 	x->capability_ver = CAP_VERSION;
 	x->n_capability = NR_WORDS;
 	read_leaves(x);
@@ -121,8 +121,7 @@ CpuinfoEntry *cpuinfo_here(void)
 	read_xsave(x);
 	return e;
 err:
-	free(e);
-	free(x);
+	cpuinfo_entry__free_unpacked(e, NULL);
 	return NULL;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
+#include "image/image.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 
@@ -196,10 +197,8 @@ static int dump_fpu(pid_t tid, UserX86FpregsEntry *f)
 		return -1;
 	if (len < sizeof(*fx))
 		return 0;
-	f->xsave = xmalloc(sizeof(*f->xsave));
-	if (!f->xsave)
+	if (!PB_NEW(f->xsave, user_x86_xsave_entry__init))
 		return -1;
-	user_x86_xsave_entry__init(f->xsave);
 	f->xsave->xstate_bv = fx->xstate_bv;
 	return dump_components(image, len, f->xsave);
 }
@@ -218,11 +217,9 @@ static int dump_tls(pid_t tid, ThreadInfoX86 *ti)
 				  FIRST_TLS_ENTRY + i);
 			return -1;
 		}
-		e = ti->tls[i] = xmalloc(sizeof(*e));
-		if (!e)
+		if (!PB_NEW(e, user_desc_t__init))
 			return -1;
-		user_desc_t__init(e);
-		ti->n_tls++;
+		ti->tls[ti->n_tls++] = e;
 		e->entry_number = FIRST_TLS_ENTRY + i;
 		e->base_addr = d.base_addr;
 		e->limit = d.limit;
@@ -258,19 +255,15 @@ static void dump_general(const struct arch_regs *regs, UserX86RegsEntry *e)
 
 int arch_dump_thread(pid_t tid, const struct arch_regs *regs, CoreEntry *core)
 {
-	ThreadInfoX86 *ti = xmalloc(sizeof(*ti));
+	ThreadInfoX86 *ti;
 
-	if (!ti)
+	if (!PB_NEW(ti, thread_info_x86__init))
 		return -1;
-	thread_info_x86__init(ti);
 	core->mtype = CORE_ENTRY__MARCH__X86_64;
 	core->thread_info = ti;
-	ti->gpregs = xmalloc(sizeof(*ti->gpregs));
-	ti->fpregs = xmalloc(sizeof(*ti->fpregs));
-	if (!ti->gpregs || !ti->fpregs)
+	if (!PB_NEW(ti->gpregs, user_x86_regs_entry__init) ||
+	    !PB_NEW(ti->fpregs, user_x86_fpregs_entry__init))
 		return -1;
-	user_x86_regs_entry__init(ti->gpregs);
-	user_x86_fpregs_entry__init(ti->fpregs);
 	dump_general(regs, ti->gpregs);
 	return dump_fpu(tid, ti->fpregs) || dump_tls(tid, ti) ? -1 : 0;
 }
