@@ -85,14 +85,9 @@ static uint64_t frozen_at;
 
 static int step_freeze(struct op *op)
 {
-	uint64_t start = now_us();
-	int ret;
+	int ret = freeze_tree(op, opts.pid, opts.timeout_s);
 
-	freeze_set_timeout(opts.timeout_s);
-	ret = freeze_tree(op, opts.pid);
-	freeze_set_timeout(0);
 	frozen_at = now_us();
-	op->stats.freezing_us = frozen_at - start;
 	return ret;
 }
 

@@ -151,6 +151,29 @@ bool checkpoint_is_alive(const CoreEntry *core)
 	return core->tc && core->tc->task_state != 2;
 }
 
+int checkpoint_each_alive(struct checkpoint *ck,
+			  int (*fn)(const struct checkpoint *ck, const PstreeEntry *task,
+				    void *arg),
+			  void *arg)
+{
+	if (checkpoint_load_files(ck))
+		return -1;
+	for (size_t i = 0; i < ck->nr_tasks; i++) {
+		CoreEntry *core = checkpoint_core(ck, ck->tasks[i]->pid);
+		bool alive;
+		int ret;
+
+		if (!core)
+			return -1;
+		alive = checkpoint_is_alive(core);
+		core_entry__free_unpacked(core, NULL);
+		ret = alive ? fn(ck, ck->tasks[i], arg) : 0;
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 int checkpoint_ids(const struct checkpoint *ck, uint32_t pid, TaskKobjIdsEntry **ids)
 {
 	struct image *img = image_open(ck->dir, IMG_IDS, pid, false);

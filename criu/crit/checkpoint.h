@@ -47,6 +47,11 @@ MmEntry *checkpoint_mm(const struct checkpoint *ck, uint32_t pid);
 FsEntry *checkpoint_fs(const struct checkpoint *ck, uint32_t pid);
 /* 1 and its ids, from ids-PID.img or the core; 0: it has none (a zombie); -1: logged. */
 int checkpoint_ids(const struct checkpoint *ck, uint32_t pid, TaskKobjIdsEntry **ids);
+/* Reads files.img and calls FN for each task that is no zombie, until it returns other than 0. -1: logged, or FN's value. */
+int checkpoint_each_alive(struct checkpoint *ck,
+			  int (*fn)(const struct checkpoint *ck, const PstreeEntry *task,
+				    void *arg),
+			  void *arg);
 bool checkpoint_is_alive(const CoreEntry *core); /* not a zombie: has memory, files, ids */
 
 /* Calls FN for every entry of an image until it returns other than 0. A file that does not exist has none. -1: logged, or FN's value. */

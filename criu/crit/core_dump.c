@@ -364,8 +364,9 @@ static void drop_task(struct core_task *t)
 	pagemap_close(t->pages);
 }
 
-static int dump_task(const struct checkpoint *ck, const PstreeEntry *task, int out)
+static int dump_task(const struct checkpoint *ck, const PstreeEntry *task, void *arg)
 {
+	int out = *(int *)arg; /* the directory */
 	struct core_task t = { .ck = ck, .task = task };
 	struct core_file c = { .t = &t, .fd = -1 };
 	char name[32];
@@ -404,20 +405,7 @@ static int dump_all(struct checkpoint *ck, const char *path)
 		pr_perror("Can't open the directory %s", path);
 		return -1;
 	}
-	if (checkpoint_load_files(ck))
-		return -1;
-	for (size_t i = 0; i < ck->nr_tasks; i++) {
-		CoreEntry *core = checkpoint_core(ck, ck->tasks[i]->pid);
-		bool alive;
-
-		if (!core)
-			return -1;
-		alive = checkpoint_is_alive(core);
-		core_entry__free_unpacked(core, NULL);
-		if (alive && dump_task(ck, ck->tasks[i], out))
-			return -1;
-	}
-	return 0;
+	return checkpoint_each_alive(ck, dump_task, &out);
 }
 
 int cmd_core_dump(int argc, char **argv)

@@ -69,35 +69,6 @@ static bool is_done(struct job *job, const char *name)
 
 /* ---- pagemaps ---- */
 
-static int write_last(struct rewrite *w)
-{
-	PagemapEntry e = PAGEMAP_ENTRY__INIT;
-
-	if (!w->last.nr_pages)
-		return 0;
-	e.vaddr = w->last.start;
-	e.nr_pages = w->last.nr_pages;
-	e.has_nr_pages = true;
-	e.compat_nr_pages = min(w->last.nr_pages, (uint64_t)UINT32_MAX);
-	e.flags = w->last.flags;
-	e.has_flags = true;
-	w->last.nr_pages = 0;
-	return image_write(w->map, &e.base);
-}
-
-static int add_run(struct rewrite *w, uint64_t start, uint64_t nr_pages, uint32_t flags)
-{
-	if (w->last.nr_pages && w->last.flags == flags &&
-	    w->last.start + w->last.nr_pages * PAGE_SIZE == start) {
-		w->last.nr_pages += nr_pages;
-		return 0;
-	}
-	if (write_last(w))
-		return -1;
-	w->last = (struct page_run){ .start = start, .nr_pages = nr_pages, .flags = flags };
-	return 0;
-}
-
 /* Copies the pages [at, end) of a run, from whichever image of the chain has them. */
 static int keep_pages(struct rewrite *w, const struct pagemap *pm, uint64_t at, uint64_t end)
 {
@@ -117,7 +88,7 @@ static int keep_pages(struct rewrite *w, const struct pagemap *pm, uint64_t at, 
 		if (ext.where != PAGES_FILE)
 			continue;
 		off = ext.off;
-		if (add_run(w, at, ext.nr_pages, PE_PRESENT) ||
+		if (page_run_add(w->map, &w->last, at, ext.nr_pages, PE_PRESENT) ||
 		    image_write_from(w->pages, ext.fd, &off, ext.nr_pages * PAGE_SIZE))
 			return -1;
 	}
@@ -164,7 +135,7 @@ static int split_run(struct job *job, struct rewrite *w, const struct pagemap *p
 			continue;
 		}
 		job->nr_lazy += (end - at) / PAGE_SIZE;
-		if (add_run(w, at, (end - at) / PAGE_SIZE, PE_LAZY))
+		if (page_run_add(w->map, &w->last, at, (end - at) / PAGE_SIZE, PE_LAZY))
 			return -1;
 	}
 	return 0;
@@ -189,7 +160,7 @@ static int write_runs(struct job *job, struct rewrite *w, const struct pagemap *
 	for (size_t i = 0; i < pm->nr; i++)
 		if (split_run(job, w, pm, &pm->runs[i], mm))
 			return -1;
-	return write_last(w);
+	return page_run_write(w->map, &w->last);
 }
 
 static int rewrite_pagemap(struct job *job, enum image_type type, unsigned long id,

@@ -93,20 +93,20 @@ static int show_fd(const ProtobufCMessage *msg, void *arg)
 	return show_file(arg, what, e->id);
 }
 
-static int task_fds(struct checkpoint *ck, uint32_t pid)
+static int task_fds(const struct checkpoint *ck, const PstreeEntry *task, void *arg)
 {
 	TaskKobjIdsEntry *ids = NULL;
-	int ret = checkpoint_ids(ck, pid, &ids);
+	int ret = checkpoint_ids(ck, task->pid, &ids);
 	FsEntry *fs;
 
-	printf("%u\n", pid);
+	printf("%u\n", task->pid);
 	if (ret <= 0)
 		return ret;
-	ret = checkpoint_each(ck, IMG_FDINFO, ids->files_id, show_fd, ck);
+	ret = checkpoint_each(ck, IMG_FDINFO, ids->files_id, show_fd, (void *)ck);
 	task_kobj_ids_entry__free_unpacked(ids, NULL);
 	if (ret)
 		return -1;
-	fs = checkpoint_fs(ck, pid);
+	fs = checkpoint_fs(ck, task->pid);
 	if (!fs)
 		return -1;
 	ret = show_file(ck, "cwd", fs->cwd_id) || show_file(ck, "root", fs->root_id) ? -1 : 0;
@@ -116,14 +116,14 @@ static int task_fds(struct checkpoint *ck, uint32_t pid)
 
 /* ---- mems ---- */
 
-static int task_mems(struct checkpoint *ck, uint32_t pid)
+static int task_mems(const struct checkpoint *ck, const PstreeEntry *task, void *arg)
 {
-	MmEntry *mm = checkpoint_mm(ck, pid);
+	MmEntry *mm = checkpoint_mm(ck, task->pid);
 	int ret = mm ? 0 : -1;
 
 	if (!mm)
 		return -1;
-	printf("%u\n", pid);
+	printf("%u\n", task->pid);
 	if (checkpoint_file(ck, mm->exe_file_id)) {
 		cleanup_free char *exe = file_describe(checkpoint_file(ck, mm->exe_file_id));
 
@@ -149,7 +149,7 @@ static int task_mems(struct checkpoint *ck, uint32_t pid)
 /* ---- rss ---- */
 
 struct rss {
-	struct checkpoint *ck;
+	const struct checkpoint *ck;
 	const MmEntry *mm;
 	size_t vma;	    /* the first that may still hold pages */
 	const VmaEntry *on; /* the last one shown */
@@ -207,50 +207,32 @@ static int show_run(const ProtobufCMessage *msg, void *arg)
 	return 0;
 }
 
-static int task_rss(struct checkpoint *ck, uint32_t pid)
+static int task_rss(const struct checkpoint *ck, const PstreeEntry *task, void *arg)
 {
-	MmEntry *mm = checkpoint_mm(ck, pid);
+	MmEntry *mm = checkpoint_mm(ck, task->pid);
 	struct rss r = { .ck = ck, .mm = mm };
 	int ret;
 
 	if (!mm)
 		return -1;
-	printf("%u\n", pid);
-	ret = checkpoint_each(ck, IMG_PAGEMAP, pid, show_run, &r);
+	printf("%u\n", task->pid);
+	ret = checkpoint_each(ck, IMG_PAGEMAP, task->pid, show_run, &r);
 	mm_entry__free_unpacked(mm, NULL);
 	return ret;
 }
 
 /* ---- */
 
-static int each_task(struct checkpoint *ck, int (*fn)(struct checkpoint *ck, uint32_t pid))
-{
-	if (checkpoint_load_files(ck))
-		return -1;
-	for (size_t i = 0; i < ck->nr_tasks; i++) {
-		CoreEntry *core = checkpoint_core(ck, ck->tasks[i]->pid);
-		bool alive;
-
-		if (!core)
-			return -1;
-		alive = checkpoint_is_alive(core);
-		core_entry__free_unpacked(core, NULL);
-		if (alive && fn(ck, ck->tasks[i]->pid))
-			return -1;
-	}
-	return 0;
-}
-
 static int explore(struct checkpoint *ck, const char *what)
 {
 	if (!strcmp(what, "ps"))
 		return x_ps(ck);
 	if (!strcmp(what, "fds"))
-		return each_task(ck, task_fds);
+		return checkpoint_each_alive(ck, task_fds, NULL);
 	if (!strcmp(what, "mems"))
-		return each_task(ck, task_mems);
+		return checkpoint_each_alive(ck, task_mems, NULL);
 	if (!strcmp(what, "rss"))
-		return each_task(ck, task_rss);
+		return checkpoint_each_alive(ck, task_rss, NULL);
 	pr_err("crit x: %s is none of ps, fds, mems, rss, missing", what);
 	return -1;
 }

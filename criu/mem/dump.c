@@ -96,15 +96,7 @@ static int flush(struct pages_out *o)
 				  sink_name(&o->sink));
 			return -1;
 		}
-		while (n) {
-			size_t part = min((size_t)n, iov->iov_len);
-
-			iov->iov_base = (char *)iov->iov_base + part;
-			iov->iov_len -= part;
-			n -= part;
-			if (!iov->iov_len)
-				iov++, nr--;
-		}
+		iov_advance(&iov, &nr, n);
 	}
 	return 0;
 }

@@ -68,15 +68,7 @@ static int fill_flush(struct fill *f)
 			return -1;
 		}
 		off += n;
-		while (n) {
-			size_t part = min((size_t)n, iov->iov_len);
-
-			iov->iov_base = (char *)iov->iov_base + part;
-			iov->iov_len -= part;
-			n -= part;
-			if (!iov->iov_len)
-				iov++, nr--;
-		}
+		iov_advance(&iov, &nr, n);
 	}
 	return 0;
 }

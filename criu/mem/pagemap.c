@@ -43,38 +43,44 @@ int pagemap_create(struct pagemap_writer *w, int dirfd, enum image_type type, un
 	return -1;
 }
 
-static int write_last(struct pagemap_writer *w)
+int page_run_write(struct image *map, struct page_run *r)
 {
 	PagemapEntry e = PAGEMAP_ENTRY__INIT;
 
-	if (!w->last.nr_pages)
+	if (!r->nr_pages)
 		return 0;
-	e.vaddr = w->last.start;
-	e.nr_pages = w->last.nr_pages;
+	e.vaddr = r->start;
+	e.nr_pages = r->nr_pages;
 	e.has_nr_pages = true;
-	e.compat_nr_pages = min(w->last.nr_pages, (uint64_t)UINT32_MAX);
-	e.flags = w->last.flags;
+	e.compat_nr_pages = min(r->nr_pages, (uint64_t)UINT32_MAX);
+	e.flags = r->flags;
 	e.has_flags = true;
-	if (w->last.flags & PE_PARENT) {
+	if (r->flags & PE_PARENT) {
 		e.in_parent = true;
 		e.has_in_parent = true;
 	}
-	w->last.nr_pages = 0;
-	return image_write(w->map, &e.base);
+	r->nr_pages = 0;
+	return image_write(map, &e.base);
+}
+
+int page_run_add(struct image *map, struct page_run *last, uint64_t start, uint64_t nr_pages,
+		 uint32_t flags)
+{
+	if (last->nr_pages && run_end(last) == start && last->flags == flags) {
+		last->nr_pages += nr_pages;
+		return 0;
+	}
+	if (page_run_write(map, last))
+		return -1;
+	*last = (struct page_run){ .start = start, .nr_pages = nr_pages, .flags = flags };
+	return 0;
 }
 
 int pagemap_add(struct pagemap_writer *w, uint64_t start, uint64_t nr_pages, uint32_t flags)
 {
 	if (flags & PE_PRESENT)
 		w->nr_present += nr_pages;
-	if (w->last.nr_pages && run_end(&w->last) == start && w->last.flags == flags) {
-		w->last.nr_pages += nr_pages;
-		return 0;
-	}
-	if (write_last(w))
-		return -1;
-	w->last = (struct page_run){ .start = start, .nr_pages = nr_pages, .flags = flags };
-	return 0;
+	return page_run_add(w->map, &w->last, start, nr_pages, flags);
 }
 
 int pagemap_finish(struct pagemap_writer *w)
@@ -83,7 +89,7 @@ int pagemap_finish(struct pagemap_writer *w)
 
 	if (!w->map)
 		return 0;
-	ret |= write_last(w);
+	ret |= page_run_write(w->map, &w->last);
 	ret |= image_close(w->map);
 	ret |= image_close(w->pages);
 	*w = (struct pagemap_writer){};

@@ -28,11 +28,19 @@ struct page_run {
 };
 
 /* ---- writing ---- */
+/*
+ * Adds a run to a pagemap image. LAST is the one that is not written yet: adjacent runs with equal flags are merged.
+ * page_run_write() writes it, at the end too. -1: logged.
+ */
+int page_run_add(struct image *map, struct page_run *last, uint64_t start, uint64_t nr_pages,
+		 uint32_t flags);
+int page_run_write(struct image *map, struct page_run *last);
+
 struct pagemap_writer {
 	struct image *map, *pages;
 	uint32_t pages_id;
 	uint64_t nr_present;  /* pages in the pages file so far */
-	struct page_run last; /* not yet written: adjacent runs with equal flags are merged */
+	struct page_run last; /* not yet written */
 };
 /*
  * Creates pagemap-ID.img (TYPE IMG_PAGEMAP or IMG_SHMEM_PAGEMAP) and pages-N.img with the next free N of

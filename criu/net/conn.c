@@ -309,30 +309,19 @@ int conn_send(struct conn *c, const void *buf, size_t len)
 	return conn_sendv(c, &iov, 1);
 }
 
-static int send_raw(int fd, struct iovec *iov, int nr)
+static int send_raw(int fd, struct iovec *iov, unsigned nr)
 {
+	iov_advance(&iov, &nr, 0);
 	while (nr) {
 		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = nr };
 		ssize_t n;
 
-		if (!iov->iov_len) {
-			iov++, nr--;
-			continue;
-		}
 		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -1;
-		while (n) {
-			size_t part = min((size_t)n, iov->iov_len);
-
-			iov->iov_base = (char *)iov->iov_base + part;
-			iov->iov_len -= part;
-			n -= part;
-			if (!iov->iov_len)
-				iov++, nr--;
-		}
+		iov_advance(&iov, &nr, n);
 	}
 	return 0;
 }
@@ -345,7 +334,7 @@ static const char *reason(struct conn *c)
 	return errno == EAGAIN ? "nothing moved for too long" : strerror(errno);
 }
 
-int conn_sendv(struct conn *c, struct iovec *iov, int nr)
+int conn_sendv(struct conn *c, struct iovec *iov, unsigned nr)
 {
 	if (!(c->tls ? tls_sendv(c->tls, iov, nr) : send_raw(c->fd, iov, nr)))
 		return 0;

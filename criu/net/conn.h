@@ -47,7 +47,7 @@ void conn_close(struct conn *c);
 
 /* All of it, blocking. -1 logged. */
 int conn_send(struct conn *c, const void *buf, size_t len);
-int conn_sendv(struct conn *c, struct iovec *iov, int nr); /* uses up iov */
+int conn_sendv(struct conn *c, struct iovec *iov, unsigned nr); /* uses up iov */
 /* Exactly LEN bytes. -1: logged, but where the peer closed before the first byte: then c->eof is set and nothing is logged. */
 int conn_recv(struct conn *c, void *buf, size_t len);
 /*

@@ -30,7 +30,7 @@ static void on_alarm(int signo, siginfo_t *si, void *context)
 }
 
 /* The deadline of --timeout: SIGALRM makes waitpid() return. */
-void freeze_set_timeout(unsigned seconds)
+static void set_timeout(unsigned seconds)
 {
 	struct sigaction sa = { .sa_sigaction = on_alarm, .sa_flags = SA_SIGINFO };
 	struct itimerval it = { .it_value.tv_sec = seconds };
@@ -309,7 +309,7 @@ static int translate_pids(struct op *op)
 	return 0;
 }
 
-int freeze_tree(struct op *op, pid_t pid)
+static int freeze_all(struct op *op, pid_t pid)
 {
 	int nr_new;
 
@@ -335,6 +335,18 @@ int freeze_tree(struct op *op, pid_t pid)
 		return -1;
 	}
 	return translate_pids(op);
+}
+
+int freeze_tree(struct op *op, pid_t pid, unsigned timeout_s)
+{
+	uint64_t start = now_us();
+	int ret;
+
+	set_timeout(timeout_s);
+	ret = freeze_all(op, pid);
+	set_timeout(0);
+	op->stats.freezing_us = now_us() - start;
+	return ret;
 }
 
 void thaw_tree(struct op *op, bool stop)

@@ -12,9 +12,9 @@
 
 /*
  * Freezes the tree under PID and fills op->tasks: pids, threads, states, sessions, stop signals, exit codes.
- * -1: logged; what was stopped so far is in op->tasks, for thaw_tree().
+ * Gives up after TIMEOUT_S seconds (0: never). The time it took goes to op->stats. -1: logged; what was stopped so far is in op->tasks, for thaw_tree().
  */
-int freeze_tree(struct op *op, pid_t pid);
+int freeze_tree(struct op *op, pid_t pid, unsigned timeout_s);
 /* Lets all threads go on. Tasks that were in a job control stop stay in it. STOP: leave every task stopped (SIGSTOP). */
 void thaw_tree(struct op *op, bool stop);
 /*
@@ -26,7 +26,5 @@ void tasks_belong_elsewhere(struct op *op);
 int kill_tree(struct op *op);
 /* Frees op->tasks. */
 void tasks_free(struct op *op);
-/* Drops what is remembered of the tree's stops for messages: the deadline of --timeout, in seconds; 0: none. */
-void freeze_set_timeout(unsigned seconds);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "util/xmalloc.h"
 
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM   1
 #define uthash_malloc(size) xmalloc(size)
 #include <uthash.h>
 

@@ -71,29 +71,30 @@ int pwrite_full(int fd, const void *buf, size_t len, off_t off)
 	return 0;
 }
 
-int writev_full(int fd, struct iovec *iov, int nr)
+void iov_advance(struct iovec **iov, unsigned *nr, size_t len)
 {
+	while (*nr && len >= (*iov)->iov_len) {
+		len -= (*iov)->iov_len;
+		++*iov, --*nr;
+	}
+	if (len) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + len;
+		(*iov)->iov_len -= len;
+	}
+}
+
+int writev_full(int fd, struct iovec *iov, unsigned nr)
+{
+	iov_advance(&iov, &nr, 0);
 	while (nr) {
 		ssize_t n;
 
-		if (!iov->iov_len) {
-			iov++, nr--;
-			continue;
-		}
-		n = writev(fd, iov, min(nr, IOV_MAX));
+		n = writev(fd, iov, min(nr, (unsigned)IOV_MAX));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -1;
-		while (n) {
-			size_t part = min((size_t)n, iov->iov_len);
-
-			iov->iov_base = (char *)iov->iov_base + part;
-			iov->iov_len -= part;
-			n -= part;
-			if (!iov->iov_len)
-				iov++, nr--;
-		}
+		iov_advance(&iov, &nr, n);
 	}
 	return 0;
 }

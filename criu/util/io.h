@@ -19,7 +19,9 @@ ssize_t pread_full(int fd, void *buf, size_t len, off_t off);
 /* Writes all of it; 0 or -1. */
 int write_full(int fd, const void *buf, size_t len);
 int pwrite_full(int fd, const void *buf, size_t len, off_t off);
-int writev_full(int fd, struct iovec *iov, int nr); /* uses up iov */
+int writev_full(int fd, struct iovec *iov, unsigned nr); /* uses up iov */
+/* LEN bytes of what the *NR elements at *IOV describe are done: moves both on, also over empty elements. */
+void iov_advance(struct iovec **iov, unsigned *nr, size_t len);
 
 /* The whole of a small file (a /proc file too), NUL-terminated, to be freed; *LEN without the NUL; NULL with errno. */
 char *read_file_at(int dirfd, const char *path, size_t *len);

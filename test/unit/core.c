@@ -320,7 +320,7 @@ static void describes_a_task(void **state)
 	if (geteuid())
 		skip();
 	TAILQ_INIT(&op.tasks);
-	assert_int_equal(freeze_tree(&op, pid), 0);
+	assert_int_equal(freeze_tree(&op, pid, 0), 0);
 	t = op.root;
 	assert_int_equal(t->nr_threads, 2);
 	infect(t);
@@ -394,7 +394,7 @@ static void makes_it_again(void **state)
 	if (geteuid())
 		skip();
 	TAILQ_INIT(&op.tasks);
-	assert_int_equal(freeze_tree(&op, pid), 0);
+	assert_int_equal(freeze_tree(&op, pid, 0), 0);
 	infect(op.root);
 	assert_int_equal(core_dump(&op, op.root), 0);
 	t.vpid = pid;
@@ -608,7 +608,7 @@ static void describes_many_threads(void **state)
 	}
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	TAILQ_INIT(&op.tasks);
-	assert_int_equal(freeze_tree(&op, pid), 0);
+	assert_int_equal(freeze_tree(&op, pid, 0), 0);
 	t = op.root;
 	assert_int_equal(t->nr_threads, NR);
 	infect(t);

@@ -54,7 +54,7 @@ static struct op freeze(pid_t pid)
 	struct op op = { .name = "test" };
 
 	TAILQ_INIT(&op.tasks);
-	assert_int_equal(freeze_tree(&op, pid), 0);
+	assert_int_equal(freeze_tree(&op, pid, 0), 0);
 	/* the list's head has moved with the struct: only single tasks are used here */
 	return op;
 }
@@ -173,7 +173,7 @@ static void tracer_dies(void **state)
 			struct timespec t = { 0, 100000000 };
 
 			TAILQ_INIT(&op.tasks);
-			if (freeze_tree(&op, pid) || !(p = puppet_infect(pid, pid, 1)))
+			if (freeze_tree(&op, pid, 0) || !(p = puppet_infect(pid, pid, 1)))
 				_exit(1);
 			prog_reset(p);
 			prog_add(p, 0, __NR_nanosleep, prog_buf(p, &t, sizeof(t)), 0);
@@ -207,7 +207,7 @@ static void trace_and_die(const pid_t *pids, int nr, bool elsewhere)
 		struct op op = { .name = "test" };
 
 		TAILQ_INIT(&op.tasks);
-		if (freeze_tree(&op, pids[i]) || !puppet_infect(pids[i], pids[i], 1))
+		if (freeze_tree(&op, pids[i], 0) || !puppet_infect(pids[i], pids[i], 1))
 			_exit(1);
 	}
 	if (elsewhere)
@@ -283,7 +283,7 @@ static void whole_tree(void **state)
 
 	assert_int_equal(read_full(fd, &byte, 1), 1);
 	TAILQ_INIT(&op.tasks);
-	assert_int_equal(freeze_tree(&op, pid), 0);
+	assert_int_equal(freeze_tree(&op, pid, 0), 0);
 	assert_int_equal(op.nr_tasks, 3);
 	assert_int_equal(op.root->nr_threads, 21);
 	assert_int_equal(leader(op.root)->tid, pid);
