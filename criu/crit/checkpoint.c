@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "mem/huge.h"
+#include "mem/mmap_flags.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 
@@ -280,6 +281,8 @@ bool vma_can_be_lazy(const VmaEntry *v)
 			       VMA_STATUS_AIORING | VMA_STATUS_SOCKET | VMA_STATUS_SHSTK |
 			       VMA_STATUS_GUARD | VMA_STATUS_UPROBES;
 
+	if ((v->flags & MAP_TYPE) == MAP_DROPPABLE)
+		return false;
 	/* mlock() brings every page in at once */
 	return v->status & VMA_STATUS_ANON_PRIVATE && !(v->status & never) &&
 	       !(v->flags & (MAP_LOCKED | MAP_SHARED)) &&

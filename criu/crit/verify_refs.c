@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "file-lock.pb-c.h"
+#include "mem/mmap_flags.h"
 #include "mem/pagemap.h"
 #include "memfd.pb-c.h"
 #include "pipe-data.pb-c.h"
@@ -83,7 +84,7 @@ static void check_area(struct verify *v, uint32_t pid, const VmaEntry *a)
 	if (!(a->status & kinds))
 		problem(v, "mm-%u.img: area 0x%" PRIx64 " is of no kind (status 0x%x)", pid,
 			a->start, a->status);
-	if (shared == !!(a->flags & MAP_PRIVATE))
+	if (shared == !!(a->flags & MAP_PRIVATE) && (a->flags & MAP_TYPE) != MAP_DROPPABLE)
 		problem(v, "mm-%u.img: area 0x%" PRIx64 " is neither shared nor private (0x%x)",
 			pid, a->start, a->flags);
 	if (a->status & file && !is_mapped_file(v, a))

@@ -17,13 +17,11 @@
 #include <unistd.h>
 
 #include "lazy/lazyd.h"
+#include "mem/mmap_flags.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 /* One call's: each begins with a wait for all processors. */
 #define BATCH  (16 * HUGE_SIZE)
 #define MAX_US (10 * 1000000UL)

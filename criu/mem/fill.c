@@ -352,7 +352,8 @@ int fill_pages(struct op *op, struct task *t)
 	if (t->parent && !ret)
 		ret = map_pages_files(f, t->pages) ?: map_pages_files(f, t->parent->pages);
 	for (size_t i = 0; i < t->nr_vmas && !ret; i++)
-		if (vma_private(&t->vmas[i]) && !vma_special(&t->vmas[i]))
+		if (vma_private(&t->vmas[i]) && !vma_special(&t->vmas[i]) &&
+		    !vma_droppable(&t->vmas[i]))
 			ret = fill_vma(f, &t->vmas[i]);
 	if (!ret)
 		ret = fill_bulk(f) || make_reverse_maps(op, t) ? -1 : 0;

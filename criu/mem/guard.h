@@ -8,10 +8,6 @@
 
 #include "task/task.h"
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-
 /* Areas as the images have them. */
 struct areas {
 	VmaEntry **v;

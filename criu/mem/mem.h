@@ -9,6 +9,7 @@
 #define CRIU_MEM_MEM_H
 
 #include "mem/huge.h"
+#include "mem/mmap_flags.h"
 #include "op.h"
 
 /* VMA status bits of the images (vma_entry.status) */
@@ -36,11 +37,19 @@ static inline bool vma_special(const struct vma *v)
 {
 	return v->e.status & (VMA_VDSO | VMA_VVAR | VMA_VSYSCALL | VMA_UPROBES);
 }
+/*
+ * Pages that the kernel may drop at any time, so restore does: the state of the vDSO's random numbers is there, and two restores of one
+ * checkpoint must not draw the same ones. (To dump they are like others: their flag is known only when they have been saved.)
+ */
+static inline bool vma_droppable(const struct vma *v)
+{
+	return (v->e.flags & MAP_TYPE) == MAP_DROPPABLE;
+}
 /* May its pages be left to userfaultfd? */
 static inline bool vma_lazy(const struct vma *v)
 {
 	return (v->e.status & VMA_ANON_PRIVATE) && !vma_special(v) &&
-	       !(v->e.status & VMA_AIORING) &&
+	       !(v->e.status & VMA_AIORING) && !vma_droppable(v) &&
 	       (!hugetlb(v->e.flags) || hugetlb_can_be_lazy(v->e.flags));
 }
 static inline bool vma_private(const struct vma *v)

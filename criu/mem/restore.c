@@ -315,7 +315,7 @@ static void mark_contents(struct task *t)
 		struct vma *v = &t->vmas[i];
 		size_t run;
 
-		if (!vma_private(v) || !t->pages)
+		if (!vma_private(v) || vma_droppable(v) || !t->pages)
 			continue;
 		run = pagemap_find(t->pages, v->e.start);
 		v->has_pages = run < t->pages->nr && t->pages->runs[run].start < v->e.end;
@@ -390,7 +390,7 @@ static int finish_vmas(struct op *op, struct task *t)
 			prog_add(p, RC_STOP, __NR_madvise, v->e.start, len, MADV_GUARD_INSTALL);
 		if (v->e.flags & MAP_LOCKED)
 			prog_add(p, v->e.status & VMA_GUARD ? 0 : RC_STOP, __NR_mlock2, v->e.start,
-				 len, opts.lazy_pages ? MLOCK_ONFAULT : 0);
+				 len, opts.lazy_pages || v->e.locked_on_fault ? MLOCK_ONFAULT : 0);
 	}
 	return prog_run(p);
 }

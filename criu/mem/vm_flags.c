@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "mem/guard.h"
+#include "mem/mmap_flags.h"
 #include "util/io.h"
 #include "util/log.h"
 #include "util/vma_iter.h"
@@ -98,6 +99,7 @@ static void make_all(struct probes *p)
 	map_probe(p, MAP_SHARED | MAP_ANONYMOUS, -1);
 	map_probe(p, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	map_probe(p, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1);
+	map_probe(p, MAP_DROPPABLE | MAP_ANONYMOUS, -1);
 	if (file >= 0) {
 		map_probe(p, MAP_PRIVATE, file);
 		map_probe(p, MAP_SHARED, file);

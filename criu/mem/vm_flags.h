@@ -27,6 +27,7 @@ int vm_flags_read(const struct vm_flags *f, pid_t pid, proc_vma_fn cb, void *arg
 /* What somebody asks for. */
 #define VM_FLAGS_KNOWN                                                                             \
 	(VMF_MW | VMF_MS | VMF_GD | VMF_PF | VMF_LO | VMF_IO | VMF_SR | VMF_RR | VMF_DC | VMF_NR | \
-	 VMF_HT | VMF_WF | VMF_DD | VMF_HG | VMF_NH | VMF_MG | VMF_UM | VMF_UI | VMF_SS | VMF_SL)
+	 VMF_HT | VMF_WF | VMF_DD | VMF_HG | VMF_NH | VMF_MG | VMF_UM | VMF_UI | VMF_SS | VMF_SL | \
+	 VMF_LF | VMF_DP)
 
 #endif

@@ -269,6 +269,10 @@ static int set_flags(const struct task *t, struct vma *v, const struct proc_vma 
 		v->e.flags |= MAP_GROWSDOWN;
 	if (pv->vm_flags & VMF_LO)
 		v->e.flags |= MAP_LOCKED;
+	if (pv->vm_flags & VMF_LF)
+		v->e.has_locked_on_fault = v->e.locked_on_fault = true;
+	if (pv->vm_flags & VMF_DP)
+		v->e.flags = (v->e.flags & ~MAP_TYPE) | MAP_DROPPABLE;
 	if (pv->vm_flags & VMF_NR)
 		v->e.flags |= MAP_NORESERVE;
 	for (size_t i = 0; i < ARRAY_SIZE(madvices); i++)

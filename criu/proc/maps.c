@@ -75,7 +75,7 @@ int proc_parse_maps(char *text, proc_vma_fn cb, void *arg)
 
 static const struct {
 	char name[3];
-	uint32_t flag;
+	uint64_t flag;
 } vm_flags[] = {
 	{ "rd", VMF_RD }, { "wr", VMF_WR }, { "ex", VMF_EX }, { "sh", VMF_SH }, { "mr", VMF_MR },
 	{ "mw", VMF_MW }, { "me", VMF_ME }, { "ms", VMF_MS }, { "gd", VMF_GD }, { "pf", VMF_PF },
@@ -83,7 +83,7 @@ static const struct {
 	{ "de", VMF_DE }, { "ac", VMF_AC }, { "nr", VMF_NR }, { "ht", VMF_HT }, { "wf", VMF_WF },
 	{ "dd", VMF_DD }, { "sd", VMF_SD }, { "mm", VMF_MM }, { "hg", VMF_HG }, { "nh", VMF_NH },
 	{ "mg", VMF_MG }, { "um", VMF_UM }, { "uw", VMF_UW }, { "ui", VMF_UI }, { "ss", VMF_SS },
-	{ "sl", VMF_SL },
+	{ "sl", VMF_SL }, { "lf", VMF_LF }, { "dp", VMF_DP },
 };
 
 static uint64_t parse_flags(const char *p)

@@ -73,29 +73,31 @@ enum proc_vm_flags {
 	VMF_MW = 1 << 5,
 	VMF_ME = 1 << 6,
 	VMF_MS = 1 << 7,
-	VMF_GD = 1 << 8,  /* grows down */
-	VMF_PF = 1 << 9,  /* pure PFN range */
-	VMF_LO = 1 << 10, /* mlocked */
-	VMF_IO = 1 << 11, /* memory mapped I/O */
-	VMF_SR = 1 << 12, /* MADV_SEQUENTIAL */
-	VMF_RR = 1 << 13, /* MADV_RANDOM */
-	VMF_DC = 1 << 14, /* MADV_DONTFORK */
-	VMF_DE = 1 << 15, /* does not expand */
-	VMF_AC = 1 << 16, /* accounted */
-	VMF_NR = 1 << 17, /* MAP_NORESERVE */
-	VMF_HT = 1 << 18, /* hugetlb */
-	VMF_WF = 1 << 19, /* MADV_WIPEONFORK */
-	VMF_DD = 1 << 20, /* MADV_DONTDUMP */
-	VMF_SD = 1 << 21, /* soft dirty */
-	VMF_MM = 1 << 22, /* mixed map */
-	VMF_HG = 1 << 23, /* MADV_HUGEPAGE */
-	VMF_NH = 1 << 24, /* MADV_NOHUGEPAGE */
-	VMF_MG = 1 << 25, /* MADV_MERGEABLE */
-	VMF_UM = 1 << 26, /* userfaultfd: missing pages */
-	VMF_UW = 1 << 27, /* userfaultfd: write protection */
-	VMF_UI = 1 << 28, /* userfaultfd: minor faults */
-	VMF_SS = 1 << 29, /* shadow stack */
-	VMF_SL = 1 << 30, /* sealed (mseal) */
+	VMF_GD = 1 << 8,    /* grows down */
+	VMF_PF = 1 << 9,    /* pure PFN range */
+	VMF_LO = 1 << 10,   /* mlocked */
+	VMF_IO = 1 << 11,   /* memory mapped I/O */
+	VMF_SR = 1 << 12,   /* MADV_SEQUENTIAL */
+	VMF_RR = 1 << 13,   /* MADV_RANDOM */
+	VMF_DC = 1 << 14,   /* MADV_DONTFORK */
+	VMF_DE = 1 << 15,   /* does not expand */
+	VMF_AC = 1 << 16,   /* accounted */
+	VMF_NR = 1 << 17,   /* MAP_NORESERVE */
+	VMF_HT = 1 << 18,   /* hugetlb */
+	VMF_WF = 1 << 19,   /* MADV_WIPEONFORK */
+	VMF_DD = 1 << 20,   /* MADV_DONTDUMP */
+	VMF_SD = 1 << 21,   /* soft dirty */
+	VMF_MM = 1 << 22,   /* mixed map */
+	VMF_HG = 1 << 23,   /* MADV_HUGEPAGE */
+	VMF_NH = 1 << 24,   /* MADV_NOHUGEPAGE */
+	VMF_MG = 1 << 25,   /* MADV_MERGEABLE */
+	VMF_UM = 1 << 26,   /* userfaultfd: missing pages */
+	VMF_UW = 1 << 27,   /* userfaultfd: write protection */
+	VMF_UI = 1 << 28,   /* userfaultfd: minor faults */
+	VMF_SS = 1 << 29,   /* shadow stack */
+	VMF_SL = 1 << 30,   /* sealed (mseal) */
+	VMF_LF = 1U << 31,  /* locked, each page when it comes (MLOCK_ONFAULT) */
+#define VMF_DP (1ULL << 32) /* MAP_DROPPABLE */
 };
 typedef int (*proc_vma_fn)(const struct proc_vma *v, void *arg);
 /* Calls CB for every VMA, in order, as long as it returns 0; its other result is returned. TEXT is changed. */
