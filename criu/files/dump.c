@@ -125,6 +125,7 @@ void files_free(struct op *op)
 			file_kinds[i]->free(op);
 	locks_free(op);
 	sockets_diag_free(op);
+	sockopts_more_free(&op->files->sock_defaults);
 	queues_free(op);
 	RB_FOREACH_SAFE(k, known_tree, &ft->known, next)
 	{

@@ -137,6 +137,19 @@ static int dump_raw_options(const struct fd_probe *p, InetSkEntry *e)
 	       dump_flag(p, IPPROTO_IP, IP_NODEFRAG, "IP_NODEFRAG", &o->has_nodefrag, &o->nodefrag);
 }
 
+/* What is layered on a connection (kernel TLS, say) has a state that the kernel does not give away. */
+static int check_layer(const struct fd_probe *p)
+{
+	char name[16] = "";
+	socklen_t len = sizeof(name) - 1;
+
+	if (getsockopt(p->lfd, IPPROTO_TCP, TCP_ULP, name, &len) || !name[0])
+		return 0;
+	pr_err("%s: a connection with the kernel's %s on it (TCP_ULP) is not supported",
+	       probe_name(p), name);
+	return -1;
+}
+
 static int dump_tcp_options(const struct fd_probe *p, InetSkEntry *e)
 {
 	TcpOptsEntry *o = e->tcp_opts = NEW_MSG(TcpOptsEntry, tcp_opts_entry);
@@ -146,7 +159,7 @@ static int dump_tcp_options(const struct fd_probe *p, InetSkEntry *e)
 		return -1;
 	if (e->proto != IPPROTO_TCP)
 		return 0;
-	if (sockopt_get(p, IPPROTO_TCP, TCP_KEEPCNT, "TCP_KEEPCNT", &cnt) ||
+	if (check_layer(p) || sockopt_get(p, IPPROTO_TCP, TCP_KEEPCNT, "TCP_KEEPCNT", &cnt) ||
 	    sockopt_get(p, IPPROTO_TCP, TCP_KEEPIDLE, "TCP_KEEPIDLE", &idle) ||
 	    sockopt_get(p, IPPROTO_TCP, TCP_KEEPINTVL, "TCP_KEEPINTVL", &intvl))
 		return -1;
@@ -244,7 +257,7 @@ static int inet_dump(struct op *op, const struct fd_probe *p, struct file *f)
 	e->flags = p->flags;
 	if (dump_kind(p, e) || dump_addresses(p, e) || dump_ip_options(p, e) ||
 	    dump_raw_options(p, e) || dump_tcp_options(p, e) ||
-	    !(e->opts = sockopts_dump(p, false)))
+	    !(e->opts = sockopts_dump(op, p, false)))
 		return -1;
 	e->has_ns_id = socket_ns_id(p->task, &e->ns_id);
 	if (e->proto == IPPROTO_TCP && e->type == SOCK_STREAM && dump_tcp_state(op, p, e))
@@ -310,6 +323,7 @@ static int before_bind(int fd, const InetSkEntry *e, const char *what)
 	const IpOptsEntry *o = e->ip_opts;
 	bool v6 = e->family == AF_INET6;
 
+	sockopts_more_restore(fd, e->opts, what);
 	if (sockopt_set(fd, SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR", 1, what) ||
 	    (e->opts->so_reuseport &&
 	     sockopt_set(fd, SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT", 1, what)) ||

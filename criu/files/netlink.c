@@ -49,7 +49,7 @@ static int netlink_dump(struct op *op, const struct fd_probe *p, struct file *f)
 	socklen_t len = sizeof(own), peer_len = sizeof(peer);
 	int proto;
 
-	if (!e || !(e->fown = fown_dump(p)) || !(e->opts = sockopts_dump(p, false)) ||
+	if (!e || !(e->fown = fown_dump(p)) || !(e->opts = sockopts_dump(op, p, false)) ||
 	    sockopt_get(p, SOL_SOCKET, SO_PROTOCOL, "SO_PROTOCOL", &proto) || dump_groups(p, e))
 		return -1;
 	if (poll(&waits, 1, 0) == 1 && waits.revents & POLLIN) {
@@ -103,6 +103,7 @@ static int netlink_open(struct op *op, struct file *f)
 			  e->protocol, e->portid);
 		return -1;
 	}
+	sockopts_more_restore(f->fd, e->opts, "a netlink socket");
 	return sockopts_restore(f->fd, e->opts, "a netlink socket")
 		       ? -1
 		       : fd_restore_flags(f->fd, e->flags);

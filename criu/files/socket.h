@@ -3,12 +3,13 @@
 #ifndef CRIU_FILES_SOCKET_H
 #define CRIU_FILES_SOCKET_H
 
+#include "files/sockopt_more.h"
 #include "files/table.h"
 #include "net/diag.h"
 #include "sk-opts.pb-c.h"
 
 /* dump: the options of P's socket (socket(7)). UNIX sockets have two more. NULL: logged. */
-SkOptsEntry *sockopts_dump(const struct fd_probe *p, bool is_unix);
+SkOptsEntry *sockopts_dump(struct op *op, const struct fd_probe *p, bool is_unix);
 /* restore: sets them on FD. WHAT is for messages ("UNIX socket 5"). -1: logged. */
 int sockopts_restore(int fd, const SkOptsEntry *e, const char *what);
 /* An integer option; -1: logged, naming P and OPTION_NAME. */

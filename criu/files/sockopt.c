@@ -153,7 +153,7 @@ static int dump_rare_options(const struct fd_probe *p, SkOptsEntry *e)
 	return 0;
 }
 
-SkOptsEntry *sockopts_dump(const struct fd_probe *p, bool is_unix)
+SkOptsEntry *sockopts_dump(struct op *op, const struct fd_probe *p, bool is_unix)
 {
 	SkOptsEntry *e = NEW_MSG(SkOptsEntry, sk_opts_entry);
 	int snd, rcv;
@@ -162,7 +162,8 @@ SkOptsEntry *sockopts_dump(const struct fd_probe *p, bool is_unix)
 		return NULL;
 	if (sockopt_get(p, SOL_SOCKET, SO_SNDBUF, "SO_SNDBUF", &snd) ||
 	    sockopt_get(p, SOL_SOCKET, SO_RCVBUF, "SO_RCVBUF", &rcv) || dump_timeouts(p, e) ||
-	    dump_int_options(p, e, is_unix) || dump_rare_options(p, e) || dump_filter(p, e)) {
+	    dump_int_options(p, e, is_unix) || dump_rare_options(p, e) || dump_filter(p, e) ||
+	    sockopts_more_dump(&op->files->sock_defaults, p->lfd, e)) {
 		sk_opts_entry__free_unpacked(e, NULL);
 		return NULL;
 	}

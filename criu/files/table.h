@@ -56,6 +56,7 @@ struct file_table {
 	struct sk_queues *queues;
 	struct ttys *ttys;
 	struct locks *locks;
+	struct sock_defaults *sock_defaults;
 	struct diag *diag; /* dump: of the network namespace with inode diag_ns */
 	ino_t diag_ns;
 	struct task *diag_task; /* who asked last */

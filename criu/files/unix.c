@@ -156,8 +156,8 @@ static int unix_dump(struct op *op, const struct fd_probe *p, struct file *f)
 	e->ino = p->st.st_ino;
 	e->flags = p->flags;
 	e->has_ns_id = socket_ns_id(p->task, &e->ns_id);
-	if (!(e->opts = sockopts_dump(p, true)) || dump_name(op, p, e) || dump_state(op, p, e) ||
-	    unix_remember(op, f))
+	if (!(e->opts = sockopts_dump(op, p, true)) || dump_name(op, p, e) ||
+	    dump_state(op, p, e) || unix_remember(op, f))
 		return -1;
 	return e->state == TCP_LISTEN ? 0 : queue_dump(op, p, f, e->type == SOCK_STREAM);
 }

@@ -416,6 +416,7 @@ static int settle(struct file *f)
 		return -1;
 	}
 	snprintf(what, sizeof(what), "%s", unix_name(e));
+	sockopts_more_restore(f->fd, e->opts, what);
 	return sockopts_restore(f->fd, e->opts, what) || fd_restore_flags(f->fd, e->flags) ? -1 : 0;
 }
 
