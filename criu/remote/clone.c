@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "op.h"
 #include "proc/proc.h"
 #include "remote/arena.h"
 #include "remote/trace.h"
@@ -234,6 +235,33 @@ static int clone_in(struct puppet *parent, pid_t vpid, uint64_t flags, int exit_
 	return -1;
 }
 
+/*
+ * A thread that is in no list: its process does not end before its tracer has waited for it. And a process is its parent's to take away, with VPID as that one
+ * knows it.
+ */
+static void end_unknown(struct puppet *parent, pid_t tid, pid_t vpid)
+{
+	int status;
+
+	kill(tid, SIGKILL);
+	while (TEMP_FAILURE_RETRY(waitpid(tid, &status, __WALL)) == tid && WIFSTOPPED(status))
+		;
+	if (vpid)
+		puppet_call(parent, __NR_wait4, vpid, 0, WNOHANG | __WALL, 0);
+}
+
+/* CRIU_FAULT=clone-SLOT:after, for the tests: it has been made, and there is no memory for it, say. */
+static bool is_to_fail(unsigned slot)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "clone-%u", slot);
+	if (!fault_here(name, "after"))
+		return false;
+	pr_err("restore: %s fails after its end as CRIU_FAULT asks", name);
+	return true;
+}
+
 struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, uint64_t flags,
 			    int exit_signal)
 {
@@ -253,9 +281,11 @@ struct puppet *puppet_clone(struct puppet *parent, pid_t vpid, unsigned slot, ui
 		pr_err("The new task %d ended at once", vpid);
 		return NULL;
 	}
-	p = puppet_of(parent->arena, tid, vpid ? vpid : prog_ret(parent, 0), slot);
+	p = is_to_fail(slot)
+		    ? NULL
+		    : puppet_of(parent->arena, tid, vpid ? vpid : prog_ret(parent, 0), slot);
 	if (!p)
-		kill(tid, SIGKILL);
+		end_unknown(parent, tid, flags & CLONE_THREAD ? 0 : prog_ret(parent, 0));
 	return p;
 }
 
