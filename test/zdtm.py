@@ -96,8 +96,10 @@ def newer(target, sources):
 
 
 def build(tests, out):
-    """compiles what is not up to date, two at a time"""
-    lib = [SRC + '/lib/zdtm.c', SRC + '/lib/zdtm.h']
+    """compiles what is not up to date, two at a time: each test with all of lib/"""
+    lib = glob.glob(SRC + '/lib/*.[ch]')
+    shared = [p for p in lib if p.endswith('.c') and not p.endswith('/nsinit.c')]  # that one is a program
+    objects = ['%s/lib/%s.o' % (out, os.path.basename(p)[:-2]) for p in shared]
     jobs, failed = [], {}
 
     def reap(limit):
@@ -108,21 +110,18 @@ def build(tests, out):
                 failed[name] = text.decode(errors='replace')
     flags = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-g', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-I', SRC + '/lib']
     os.makedirs(out + '/lib', exist_ok=True)
-    names = [('lib/zdtm', ['-c', SRC + '/lib/zdtm.c'], '.o'), ('lib/nsinit', [out + '/lib/zdtm.o', SRC + '/lib/nsinit.c'], '')]
-    for n, args, ext in names:
-        target = '%s/%s%s' % (out, n, ext)
-        if not newer(target, lib + [args[-1]]):
-            r = subprocess.run(['gcc'] + flags + ['-o', target] + args)
-            if r.returncode:
-                sys.exit('zdtm.py: %s does not compile' % n)
+    if not all(newer(o, lib) for o in [*objects, out + '/lib/nsinit']):
+        for args in (['-c', *shared], ['-o', 'nsinit', SRC + '/lib/nsinit.c', *objects]):
+            if subprocess.run(['gcc', *flags, *args], cwd=out + '/lib').returncode:
+                sys.exit('zdtm.py: what the tests share does not compile')
     for t in tests:
         target, src = '%s/%s' % (out, t), '%s/%s.c' % (SRC, t)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if newer(target, lib + [src]):
             continue
         tmp = target + '.%d' % os.getpid()
-        p = subprocess.Popen('gcc %s -o %s %s %s/lib/zdtm.o -pthread -lrt -lutil -lm && mv %s %s' % (
-            ' '.join(flags), tmp, src, out, tmp, target), shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        p = subprocess.Popen('gcc %s -o %s %s %s -pthread -lrt -lutil -lm && mv %s %s' % (
+            ' '.join(flags), tmp, src, ' '.join(objects), tmp, target), shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         jobs.append((t, p))
         reap(1)
     reap(0)
