@@ -36,13 +36,14 @@ static void mask_sigterm(int how)
 	SYS(sigprocmask(how, &set, NULL));
 }
 
-void test_block_sigterm(void)
+void test_threads(pthread_t *threads, size_t nr, void *(*run)(void *))
 {
-	mask_sigterm(SIG_BLOCK);
-}
+	size_t i;
 
-void test_unblock_sigterm(void)
-{
+	mask_sigterm(SIG_BLOCK);
+	for (i = 0; i < nr; i++)
+		if (pthread_create(&threads[i], NULL, run, (void *)i))
+			die("pthread_create");
 	mask_sigterm(SIG_UNBLOCK);
 }
 
@@ -220,6 +221,28 @@ void *map_anon(size_t len, bool shared)
 	if (p == MAP_FAILED)
 		die("mmap of %zu bytes", len);
 	return p;
+}
+
+char *map_numbered(size_t nr)
+{
+	char *mem = map_anon(nr * PAGE, false);
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		fill(mem + i * PAGE, PAGE, i);
+	return mem;
+}
+
+void check_page(const char *mem, size_t i)
+{
+	CHECK(differs(mem + i * PAGE, PAGE, i) < 0, "page %zu differs", i);
+}
+
+bool is_zero(const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	return !p[0] && !memcmp(p, p + 1, len - 1);
 }
 
 int64_t now_ns(clockid_t clock)

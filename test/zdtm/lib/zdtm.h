@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -92,9 +93,8 @@ void test_end(pid_t pid);
 /* Waits for the child; gives its wait status. */
 int test_wait(pid_t pid);
 
-/* Threads that are made between these do not get SIGTERM, which would end what they are waiting in. */
-void test_block_sigterm(void);
-void test_unblock_sigterm(void);
+/* NR threads: RUN(0), RUN(1) and so on. They do not get SIGTERM, which would end what they are waiting in. */
+void test_threads(pthread_t *threads, size_t nr, void *(*run)(void *));
 
 /* For threads that wait for each other while building up. */
 #define AWAIT(cond)                    \
@@ -118,6 +118,10 @@ uint64_t next_random(uint64_t *state);
 
 /* Anonymous memory, readable and writable; dies on failure. SHARED: MAP_SHARED. */
 void *map_anon(size_t len, bool shared);
+/* NR pages of private memory, page I with fill(I); and a look at one of them: fail() where it is something else by now. */
+char *map_numbered(size_t nr);
+void check_page(const char *mem, size_t i);
+bool is_zero(const void *buf, size_t len); /* all of it, at least a byte */
 int64_t now_ns(clockid_t clock);
 void sleep_ms(long ms); /* all of it, also when interrupted */
 /* Writes or reads all of LEN; dies on errors and early ends. */

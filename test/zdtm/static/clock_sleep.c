@@ -2,8 +2,6 @@
 /* Sleepers: nanosleep for a time, clock_nanosleep to an instant; neither ends too early, nor sleeps the whole time again. */
 #include "zdtm.h"
 
-#include <pthread.h>
-
 #define MS 700
 static int64_t start, ended[2];
 static int result[2];
@@ -31,11 +29,7 @@ int main(int argc, char **argv)
 
 	test_init(argc, argv);
 	start = now_ns(CLOCK_MONOTONIC);
-	test_block_sigterm();
-	for (i = 0; i < 2; i++)
-		if (pthread_create(&t[i], NULL, thread, (void *)i))
-			die("pthread_create");
-	test_unblock_sigterm();
+	test_threads(t, 2, thread);
 	AWAIT(begun == 2);
 	test_daemon();
 	test_waitsig();

@@ -31,13 +31,10 @@ static void rewrite(unsigned long generation)
 int main(int argc, char **argv)
 {
 	struct gate g, g2;
-	unsigned long i;
 	pid_t a, b;
 
 	test_init(argc, argv);
-	mem = map_anon(NR * PAGE, false);
-	for (i = 0; i < NR; i++)
-		fill(mem + i * PAGE, PAGE, i);
+	mem = map_numbered(NR);
 	gate_init(&g);
 	a = test_fork();
 	if (!a) {

@@ -6,11 +6,6 @@
 #define MAP_DROPPABLE 0x08
 #endif
 
-static bool is_zero(const char *p)
-{
-	return !*p && !memcmp(p, p + 1, PAGE - 1);
-}
-
 int main(int argc, char **argv)
 {
 	char *m, flags[256];
@@ -29,13 +24,13 @@ int main(int argc, char **argv)
 	CHECK(smaps_value(m, "VmFlags", flags, sizeof(flags)) && strstr(flags, " dp"),
 	      "it is of another kind: %s", flags);
 	for (unsigned i = 0; i < 4; i++)
-		CHECK(is_zero(m + i * PAGE) || differs(m + i * PAGE, PAGE, i) < 0,
+		CHECK(is_zero(m + i * PAGE, PAGE) || differs(m + i * PAGE, PAGE, i) < 0,
 		      "page %u has something else", i);
 	fill(m, 4 * PAGE, 2);
 	pid = test_fork();
 	if (!pid) {
 		for (unsigned i = 0; i < 4; i++)
-			CHECK(is_zero(m + i * PAGE), "a child has page %u", i);
+			CHECK(is_zero(m + i * PAGE, PAGE), "a child has page %u", i);
 		_exit(0);
 	}
 	CHECK(!test_wait(pid), "the child failed");

@@ -2,8 +2,6 @@
 /* A thread with descriptors of its own (unshare(CLONE_FILES)): dump must name it. */
 #include "zdtm.h"
 
-#include <pthread.h>
-
 static volatile int ready;
 
 static void *other(void *arg)
@@ -20,9 +18,7 @@ int main(int argc, char **argv)
 	pthread_t t;
 
 	test_init(argc, argv);
-	test_block_sigterm();
-	SYS(-pthread_create(&t, NULL, other, NULL));
-	test_unblock_sigterm();
+	test_threads(&t, 1, other);
 	AWAIT(ready);
 	test_daemon();
 	test_waitsig();

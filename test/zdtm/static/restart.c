@@ -3,7 +3,6 @@
 #include "zdtm.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/file.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -71,11 +70,7 @@ int main(int argc, char **argv)
 	lock_a = SYS(open("locked", O_CREAT | O_RDWR, 0644));
 	lock_b = SYS(open("locked", O_RDWR));
 	SYS(flock(lock_a, LOCK_EX));
-	test_block_sigterm();
-	for (i = 0; i < 8; i++)
-		if (pthread_create(&t[i], NULL, thread, (void *)i))
-			die("pthread_create");
-	test_unblock_sigterm();
+	test_threads(t, 8, thread);
 	AWAIT(begun == 8);
 	sleep_ms(10);
 	test_daemon();

@@ -2,7 +2,6 @@
 /* epoll_wait, sigtimedwait and semaphores with a timeout, which a stop ends with EINTR: no task may notice the checkpoint. */
 #include "zdtm.h"
 
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
@@ -53,11 +52,7 @@ int main(int argc, char **argv)
 		test_waitsig();
 		_exit(0);
 	}
-	test_block_sigterm();
-	for (i = 0; i < 4; i++)
-		if (pthread_create(&t[i], NULL, thread, (void *)i))
-			die("pthread_create");
-	test_unblock_sigterm();
+	test_threads(t, 4, thread);
 	AWAIT(begun == 4);
 	sleep_ms(10);
 	test_daemon();

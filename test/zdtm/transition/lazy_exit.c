@@ -13,9 +13,7 @@ int main(int argc, char **argv)
 	int k;
 
 	test_init(argc, argv);
-	mem = map_anon(NR * PAGE, false);
-	for (i = 0; i < NR; i++)
-		fill(mem + i * PAGE, PAGE, i);
+	mem = map_numbered(NR);
 	for (k = 0; k < 3; k++) {
 		gate_init(&g);
 		pid[k] = test_fork();
@@ -38,6 +36,6 @@ int main(int argc, char **argv)
 	CHECK(WTERMSIG(test_wait(pid[1])) == SIGKILL, "the second child was not killed");
 	CHECK(WEXITSTATUS(test_wait(pid[2])) == 12, "the third child failed");
 	for (i = 0; i < NR; i++)
-		CHECK(differs(mem + i * PAGE, PAGE, i) < 0, "page %lu differs", i);
+		check_page(mem, i);
 	pass();
 }

@@ -31,9 +31,7 @@ int main(int argc, char **argv)
 	pid_t a, b;
 
 	test_init(argc, argv);
-	mem = map_anon(NR * PAGE, false);
-	for (i = 0; i < NR; i++)
-		fill(mem + i * PAGE, PAGE, i);
+	mem = map_numbered(NR);
 	test_daemon();
 	test_waitsig();
 	a = SYS(fork());

@@ -10,9 +10,7 @@ int main(int argc, char **argv)
 	char *mem;
 
 	test_init(argc, argv);
-	mem = map_anon(NR * PAGE, false);
-	for (i = 0; i < NR; i++)
-		fill(mem + i * PAGE, PAGE, i);
+	mem = map_numbered(NR);
 	test_daemon();
 	test_waitsig();
 	for (i = 0; i < NR; i += 128) {
@@ -25,11 +23,9 @@ int main(int argc, char **argv)
 	for (k = 0; k < 2; k++) {
 		for (i = 0; i < NR; i++)
 			if (i % 128 < 64)
-				CHECK(!mem[i * PAGE] &&
-					      !memcmp(mem + i * PAGE, mem + i * PAGE + 1, PAGE - 1),
-				      "new page %lu is not zero", i);
+				CHECK(is_zero(mem + i * PAGE, PAGE), "new page %lu is not zero", i);
 			else
-				CHECK(differs(mem + i * PAGE, PAGE, i) < 0, "page %lu differs", i);
+				check_page(mem, i);
 		sleep_ms(50);
 	}
 	pass();

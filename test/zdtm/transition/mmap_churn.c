@@ -21,8 +21,7 @@ static void verify(int s)
 			CHECK(differs(page, PAGE, slots[s].seed[i]) < 0, "slot %d page %lu differs",
 			      s, i);
 		else
-			CHECK(!page[0] && !memcmp(page, page + 1, PAGE - 1),
-			      "slot %d page %lu is not zero", s, i);
+			CHECK(is_zero(page, PAGE), "slot %d page %lu is not zero", s, i);
 	}
 }
 
