@@ -18,6 +18,14 @@
 #include "util/log.h"
 #include "util/xmalloc.h"
 
+/* PARSE gives -1 for each of these texts, of an array. Behind them are its other arguments. */
+#define assert_each_refused(parse, texts, ...)                      \
+	do {                                                        \
+		for (size_t t_ = 0; t_ < ARRAY_SIZE(texts); t_++)   \
+			if (parse((texts)[t_], __VA_ARGS__) != -1)  \
+				fail_msg("taken: %s", (texts)[t_]); \
+	} while (0)
+
 static void stat_sample(void **state)
 {
 	struct proc_stat st;
@@ -53,14 +61,13 @@ static void stat_sample(void **state)
 
 static void stat_damaged(void **state)
 {
+	static const char *const damaged[] = {
+		"",	      "42 (x", "42 (x)", "x (x) S 1", "42 (x) S 99999999999999999999999",
+		"42 )x( S 1",
+	};
 	struct proc_stat st;
 
-	assert_int_equal(proc_parse_stat("", &st), -1);
-	assert_int_equal(proc_parse_stat("42 (x", &st), -1);
-	assert_int_equal(proc_parse_stat("42 (x)", &st), -1);
-	assert_int_equal(proc_parse_stat("x (x) S 1", &st), -1);
-	assert_int_equal(proc_parse_stat("42 (x) S 99999999999999999999999", &st), -1);
-	assert_int_equal(proc_parse_stat("42 )x( S 1", &st), -1);
+	assert_each_refused(proc_parse_stat, damaged, &st);
 }
 
 static void stat_self(void **state)
@@ -121,15 +128,18 @@ static void status_from_sample(void **state)
 
 static void status_damaged(void **state)
 {
+	static const char *const damaged[] = {
+		"",
+		"State:\tS\nUid:\t1\t2\t3\n",
+		"State:\tS\nUid:\t1 2 3 4 5\n",
+		"State:\tS\nGroups:\t1 x\n",
+		"State:\tS\nCapEff:\tz\n",
+		"State:\tS\nSigBlk:\t11112222333344445\n",
+		"State:\tS\nUmask:\t0x\n",
+	};
 	struct proc_status st;
 
-	assert_int_equal(proc_parse_status("", &st), -1);
-	assert_int_equal(proc_parse_status("State:\tS\nUid:\t1\t2\t3\n", &st), -1);
-	assert_int_equal(proc_parse_status("State:\tS\nUid:\t1 2 3 4 5\n", &st), -1);
-	assert_int_equal(proc_parse_status("State:\tS\nGroups:\t1 x\n", &st), -1);
-	assert_int_equal(proc_parse_status("State:\tS\nCapEff:\tz\n", &st), -1);
-	assert_int_equal(proc_parse_status("State:\tS\nSigBlk:\t11112222333344445\n", &st), -1);
-	assert_int_equal(proc_parse_status("State:\tS\nUmask:\t0x\n", &st), -1);
+	assert_each_refused(proc_parse_status, damaged, &st);
 }
 
 struct seen {
@@ -178,17 +188,15 @@ static void maps_sample(void **state)
 
 static void maps_stop_and_damage(void **state)
 {
-	char two[] = "1000-2000 r--p 0 0:0 0 \n2000-3000 r--p 0 0:0 0 \n",
-	     backwards[] = "2000-1000 r--p 0 0:0 0 \n", cut[] = "1000-2000 r--",
+	char two[] = "1000-2000 r--p 0 0:0 0 \n2000-3000 r--p 0 0:0 0 \n";
+	char backwards[] = "2000-1000 r--p 0 0:0 0 \n", cut[] = "1000-2000 r--",
 	     no_newline[] = "1000-2000 r--p 0 0:0 0 ", short_line[] = "1000-2000 r\n";
+	char *const damaged[] = { backwards, cut, no_newline, short_line };
 	struct seen s = { .stop_at = 1 };
 
 	assert_int_equal(proc_parse_maps(two, remember, &s), 5);
 	assert_int_equal(s.nr, 1);
-	assert_int_equal(proc_parse_maps(backwards, remember, &s), -1);
-	assert_int_equal(proc_parse_maps(cut, remember, &s), -1);
-	assert_int_equal(proc_parse_maps(no_newline, remember, &s), -1);
-	assert_int_equal(proc_parse_maps(short_line, remember, &s), -1);
+	assert_each_refused(proc_parse_maps, damaged, remember, &s);
 }
 
 static void smaps_sample(void **state)
@@ -299,6 +307,11 @@ static void limits_sample(void **state)
 
 static void timers_sample(void **state)
 {
+	static const char *const damaged[] = {
+		"signal: 34/0\n",
+		"ID: 3\nnotify: pigeon/pid.1\n",
+		"ID: x\n",
+	};
 	struct proc_timer *t;
 	size_t nr;
 
@@ -323,9 +336,7 @@ static void timers_sample(void **state)
 	free(t);
 	assert_int_equal(proc_parse_timers("", &t, &nr), 0);
 	assert_int_equal(nr, 0);
-	assert_int_equal(proc_parse_timers("signal: 34/0\n", &t, &nr), -1);
-	assert_int_equal(proc_parse_timers("ID: 3\nnotify: pigeon/pid.1\n", &t, &nr), -1);
-	assert_int_equal(proc_parse_timers("ID: x\n", &t, &nr), -1);
+	assert_each_refused(proc_parse_timers, damaged, &t, &nr);
 }
 
 static void timers_self(void **state)
