@@ -56,11 +56,8 @@ static void worker_dies(void **state)
 	begin(mode_of(state), 30000);
 	run();
 	for (size_t round = 0; round < 20; round++) {
-		for (size_t k = 0; k < 200; k++) {
-			size_t i = mix(round * 1000 + k) % 20000;
-
-			assert_true(right(BASE + i * PAGE_SIZE, i));
-		}
+		for (size_t k = 0; k < 200; k++)
+			assert_page(mix(round * 1000 + k) % 20000);
 		kill_now(child_of_daemon(false));
 		/* of the last third: one part is discarded, one moves away */
 		assert_int_equal(madvise(BASE + (20000 + round * 100) * PAGE_SIZE, 50 * PAGE_SIZE,
@@ -75,8 +72,7 @@ static void worker_dies(void **state)
 			kill_now(child_of_daemon(false));
 		}
 	}
-	for (size_t i = 0; i < 20000; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(0, 20000);
 	for (size_t i = 0; i < 2000; i++)
 		assert_true(i % 100 < 50 ? zeros(BASE + (20000 + i) * PAGE_SIZE)
 					 : right(BASE + (20000 + i) * PAGE_SIZE, 20000 + i));
@@ -100,10 +96,9 @@ static void counted_once(void **state)
 	madvise(BASE + (w.nr - 1000) * PAGE_SIZE, 1000 * PAGE_SIZE, MADV_DONTNEED);
 	for (size_t i = 0; i < 3; i++) {
 		kill_now(child_of_daemon(false));
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+		assert_page(i);
 	}
-	for (size_t i = 0; i < w.nr - 1000; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(0, w.nr - 1000);
 	end();
 	text = read_file_at(AT_FDCWD, report, NULL);
 	unlink(report);
@@ -122,27 +117,28 @@ static void wait_for_end(pid_t pid)
 	assert_int_equal(kill(pid, 0), -1);
 }
 
+static void all_comes_without_main(pid_t guard)
+{
+	assert_int_equal(exit_status(w.daemon), 128 + SIGKILL);
+	w.daemon = spawn(nothing, NULL);
+	assert_pages(0, w.nr);
+	wait_for_end(guard);
+	end();
+}
+
 static void main_dies(void **state)
 {
 	pid_t guard;
 
 	begin(mode_of(state), 30000);
 	run();
-	assert_true(right(BASE, 0));
+	assert_page(0);
 	guard = child_of_daemon(true);
 	assert_true(guard > 0);
 	kill_now(w.daemon);
-	for (size_t k = 0; k < 5000; k++) {
-		size_t i = mix(k) % w.nr;
-
-		assert_true(right(BASE + i * PAGE_SIZE, i));
-	}
-	assert_int_equal(exit_status(w.daemon), 128 + SIGKILL);
-	w.daemon = spawn(nothing, NULL);
-	for (size_t i = 0; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
-	wait_for_end(guard);
-	end();
+	for (size_t k = 0; k < 5000; k++)
+		assert_page(mix(k) % w.nr);
+	all_comes_without_main(guard);
 }
 
 static void main_and_worker_die(void **state)
@@ -154,12 +150,7 @@ static void main_and_worker_die(void **state)
 	guard = child_of_daemon(true);
 	kill_now(w.daemon);
 	kill_now(child_of_daemon(false));
-	assert_int_equal(exit_status(w.daemon), 128 + SIGKILL);
-	w.daemon = spawn(nothing, NULL);
-	for (size_t i = 0; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
-	wait_for_end(guard);
-	end();
+	all_comes_without_main(guard);
 }
 
 static int patient_task(void *arg)
@@ -282,12 +273,11 @@ static void server_dies(void **state)
 	for (size_t k = 0; k < 3000; k++) {
 		size_t i = mix(k) % w.nr;
 
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+		assert_page(i);
 		if (k % 30 == 0)
 			usleep(1000);
 	}
-	for (size_t i = 0; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(0, w.nr);
 	end();
 }
 
@@ -303,8 +293,7 @@ static void looks_for_the_server(void **state)
 	usleep(900000);
 	assert_in_range(nr_open("/pages-"), 0, 1);
 	assert_in_range(nr_open("eventpoll"), 0, 1);
-	for (size_t i = 0; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(0, w.nr);
 	end();
 }
 

@@ -25,8 +25,7 @@ static void all_in_order(void **state)
 {
 	begin(mode_of(state), 5000);
 	run();
-	for (size_t i = 0; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(0, w.nr);
 	end();
 }
 
@@ -34,13 +33,9 @@ static void at_random(void **state)
 {
 	begin(mode_of(state), 20000);
 	run();
-	for (size_t k = 0; k < w.nr; k++) {
-		size_t i = mix(k) % w.nr;
-
-		assert_true(right(BASE + i * PAGE_SIZE, i));
-	}
-	for (size_t i = 0; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	for (size_t k = 0; k < w.nr; k++)
+		assert_page(mix(k) % w.nr);
+	assert_pages(0, w.nr);
 	end();
 }
 
@@ -49,10 +44,9 @@ static void before_the_end_of_restore(void **state)
 {
 	begin(mode_of(state), 1000);
 	for (size_t i = 100; i < 300; i += 7)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+		assert_page(i);
 	run();
-	for (size_t i = 0; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(0, w.nr);
 	end();
 }
 
@@ -74,7 +68,7 @@ static void untouched_is_there(void **state)
 	assert_int_equal(mincore(BASE, w.nr * PAGE_SIZE, in), 0);
 	for (size_t i = 0; i < w.nr; i++) {
 		assert_int_equal(in[i] & 1, page_exists(i));
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+		assert_page(i);
 	}
 	w.daemon = spawn(nothing, NULL); /* something for end() to wait for */
 	end();
@@ -92,8 +86,7 @@ static bool in_place(size_t i)
 static void faults_in_order_bring_more(void **state)
 {
 	begin(mode_of(state), 1000);
-	for (size_t i = 10; i < 18; i++) /* 10, 11-12, 13-16, 17-24 */
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(10, 18); /* 10, 11-12, 13-16, 17-24 */
 	alarm(20);
 	while (!in_place(24))
 		usleep(1000);
@@ -101,21 +94,20 @@ static void faults_in_order_bring_more(void **state)
 	for (size_t i = 0; i < w.nr; i++)
 		assert_int_equal(in_place(i), i >= 10 && i < 25);
 	for (size_t k = 0; k < 8; k++) /* in no order: one each */
-		assert_true(right(BASE + (800 - 70 * k) * PAGE_SIZE, 800 - 70 * k));
+		assert_page(800 - 70 * k);
 	for (size_t k = 0; k < 8; k++)
 		assert_false(in_place(801 - 70 * k));
 	/* two readers at once, each in order */
 	for (size_t k = 0; k < 8; k++) {
-		assert_true(right(BASE + (130 + k) * PAGE_SIZE, 130 + k));
-		assert_true(right(BASE + (620 + k) * PAGE_SIZE, 620 + k));
+		assert_page(130 + k);
+		assert_page(620 + k);
 	}
 	alarm(20);
 	while (!in_place(144) || !in_place(634))
 		usleep(1000);
 	alarm(0);
 	run();
-	for (size_t i = 0; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(0, w.nr);
 	end();
 }
 
@@ -178,8 +170,7 @@ static void forks(void **state)
 		for (size_t i = k; i < w.nr; i += 50)
 			fill(BASE + i * PAGE_SIZE, i);
 	}
-	for (size_t i = 0; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(0, w.nr);
 	for (int k = 0; k < 3; k++)
 		assert_int_equal(exit_status(children[k]), 0);
 	end();
@@ -234,8 +225,7 @@ static void moves(void **state)
 		assert_true(right(to + i * PAGE_SIZE, 18000 + i));
 		assert_true(zeros(to + (2000 + i) * PAGE_SIZE));
 	}
-	for (size_t i = 1000; i < 5000; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(1000, 5000);
 	munmap(to, 3000 * PAGE_SIZE);
 	end();
 }
@@ -362,8 +352,7 @@ static void unmaps(void **state)
 	/* VMAs split: one copy must not reach over their borders */
 	for (size_t i = 10000; i + 8 < w.nr; i += 37)
 		assert_int_equal(mprotect(BASE + i * PAGE_SIZE, 8 * PAGE_SIZE, PROT_READ), 0);
-	for (size_t i = 10000; i < w.nr; i++)
-		assert_true(right(BASE + i * PAGE_SIZE, i));
+	assert_pages(10000, w.nr);
 	end();
 }
 

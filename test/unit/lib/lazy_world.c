@@ -74,6 +74,18 @@ bool zeros(const char *at)
 	return true;
 }
 
+void assert_pages(size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		if (!right(BASE + i * PAGE_SIZE, i))
+			fail_msg("page %zu is not right", i);
+}
+
+void assert_page(size_t i)
+{
+	assert_pages(i, i + 1);
+}
+
 /* ---- the world ---- */
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

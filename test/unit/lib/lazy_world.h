@@ -36,6 +36,9 @@ void fill(char *at, size_t i);
 /* Is the memory at AT what page I was? */
 bool right(const char *at, size_t i);
 bool zeros(const char *at);
+/* Pages FROM to below TO are right where they belong. */
+void assert_pages(size_t from, size_t to);
+void assert_page(size_t i);
 
 /* W: a directory, where the pages are, and options. */
 void prepare(enum mode mode, size_t nr_pages);
