@@ -18,9 +18,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -33,11 +31,11 @@
 #include "remote/clone.h"
 #include "remote/freeze.h"
 #include "remote/puppet.h"
-#include "remote/rseq.h"
 #include "remote/trace.h"
 #include "seccomp.pb-c.h"
 #include "task/core.h"
 #include "task/parts.h"
+#include "test/unit/lib/child.h"
 #include "util/xmalloc.h"
 
 static char altstack[65536];
@@ -334,8 +332,7 @@ static void describes_a_task(void **state)
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* alive */
 	tasks_free(&op);
 	seccomp_free(&op);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	end_child(pid);
 }
 
 /* What may differ between two descriptions of the same: time goes on, flags of the kernel's own, registers. */
@@ -490,70 +487,6 @@ static void counts_up_to_timer_ids(void **state)
 	arena_free(arena);
 }
 
-/* ---- a restartable sequence that waits, inside of it, until it is stopped ---- */
-
-#define RSEQ_SIGNATURE 0x53053053
-
-extern const char sequence_start[], sequence_commit[], sequence_abort[];
-
-static __attribute__((noinline)) void sequence(struct rseq *rs)
-{
-	struct rseq_cs cs __attribute__((aligned(32))) = {
-		.start_ip = (uintptr_t)sequence_start,
-		.post_commit_offset = sequence_commit - sequence_start,
-		.abort_ip = (uintptr_t)sequence_abort,
-	};
-
-	/* preempted, it begins anew; the signature is in front of the abort handler */
-	asm volatile("	jmp sequence_abort\n"
-		     "	.long 0x53053053\n"
-		     ".globl sequence_abort\nsequence_abort:\n"
-		     "	mov %0, %1\n"
-		     ".globl sequence_start\nsequence_start:\n"
-		     "1:	pause\n	jmp 1b\n"
-		     ".globl sequence_commit\nsequence_commit:\n"
-		     :
-		     : "r"(&cs), "m"(rs->rseq_cs)
-		     : "memory");
-}
-
-static void leaves_a_restartable_sequence(void **state)
-{
-	struct rseq *rs = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			       0);
-	struct arch_regs regs, before;
-	pid_t pid = fork();
-	int status;
-
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (__rseq_size)
-			syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
-				RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
-		if (!syscall(SYS_rseq, rs, 32, 0, RSEQ_SIGNATURE)) {
-			sequence(rs);
-		}
-		_exit(1);
-	}
-	usleep(30000);
-	assert_int_equal(ptrace(PTRACE_SEIZE, pid, 0, 0), 0);
-	assert_int_equal(ptrace(PTRACE_INTERRUPT, pid, 0, 0), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSTOPPED(status));
-	assert_int_equal(arch_get_regs(pid, &regs), 0);
-	assert_in_range(arch_ip(&regs), (uintptr_t)sequence_start, (uintptr_t)sequence_commit - 1);
-	before = regs;
-	assert_int_equal(rseq_abort(pid, &regs), 0);
-	assert_int_equal(arch_ip(&regs), (uintptr_t)sequence_abort);
-	/* outside of it nothing happens */
-	arch_set_ip(&before, (uintptr_t)sequence_commit);
-	assert_int_equal(rseq_abort(pid, &before), 0);
-	assert_int_equal(arch_ip(&before), (uintptr_t)sequence_commit);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	munmap(rs, 4096);
-}
-
 static void describes_a_zombie(void **state)
 {
 	pid_t pid = fork();
@@ -620,18 +553,14 @@ static void describes_many_threads(void **state)
 	cure(t);
 	thaw_tree(&op, false);
 	tasks_free(&op);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	end_child(pid);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(describes_a_task),
-		cmocka_unit_test(makes_it_again),
-		cmocka_unit_test(counts_up_to_timer_ids),
-		cmocka_unit_test(leaves_a_restartable_sequence),
-		cmocka_unit_test(describes_a_zombie),
+		cmocka_unit_test(describes_a_task),	  cmocka_unit_test(makes_it_again),
+		cmocka_unit_test(counts_up_to_timer_ids), cmocka_unit_test(describes_a_zombie),
 		cmocka_unit_test(describes_many_threads),
 	};
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "regs.h"
+#include "test/unit/lib/child.h"
 #include "util/xmalloc.h"
 
 #define AVX512 __attribute__((target("avx512f,avx512bw")))
@@ -143,8 +144,7 @@ static void avx512_round_trip(void **state)
 	assert_int_equal(found->mxcsr, 0x9f80);
 	assert_true(found->st0 == 2.5);
 	core_entry__free_unpacked(core, NULL);
-	kill(from, SIGKILL);
-	waitpid(from, NULL, 0);
+	end_child(from);
 }
 
 static void tls_round_trip(void **state)
@@ -173,8 +173,8 @@ static void tls_round_trip(void **state)
 	assert_int_equal(d.limit, 0xfffff);
 	assert_int_equal(d.contents, 1);
 	core_entry__free_unpacked(core, NULL);
-	kill(from, SIGKILL), kill(to, SIGKILL);
-	waitpid(from, NULL, 0), waitpid(to, NULL, 0);
+	end_child(from);
+	end_child(to);
 }
 
 static void general_registers_round_trip(void **state)
@@ -194,8 +194,8 @@ static void general_registers_round_trip(void **state)
 	a.r.fs_base = b.r.fs_base;
 	assert_memory_equal(&a.r, &b.r, sizeof(a.r));
 	core_entry__free_unpacked(core, NULL);
-	kill(from, SIGKILL), kill(to, SIGKILL);
-	waitpid(from, NULL, 0), waitpid(to, NULL, 0);
+	end_child(from);
+	end_child(to);
 }
 
 /* Images of another machine: refused before anything is made. */
@@ -229,8 +229,7 @@ static void foreign_cores_are_refused(void **state)
 		x->n_ymmh_space = nr;
 	}
 	core_entry__free_unpacked(core, NULL);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	end_child(pid);
 }
 
 static void use_amx(void)
@@ -259,8 +258,7 @@ static void amx_in_use_is_refused(void **state)
 	assert_int_equal(arch_get_regs(pid, &regs), 0);
 	assert_int_equal(arch_dump_thread(pid, &regs, &core), -1);
 	thread_info_x86__free_unpacked(core.thread_info, NULL);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	end_child(pid);
 }
 
 int main(void)

@@ -15,6 +15,7 @@
 
 #include "mem/vm_flags.h"
 #include "proc/proc.h"
+#include "test/unit/lib/child.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 
@@ -100,12 +101,6 @@ static pid_t start(enum what what)
 	return pid;
 }
 
-static void end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
 static void as_smaps(enum what what)
 {
 	struct vm_flags *f = vm_flags_learn();
@@ -120,7 +115,7 @@ static void as_smaps(enum what what)
 	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
 	assert_int_equal(proc_read_smaps(AT_FDCWD, path, add, &a), 0);
 	assert_int_equal(vm_flags_read(f, pid, add, &b), 0);
-	end(pid);
+	end_child(pid);
 	vm_flags_free(f);
 	assert_true(a.nr > ARRAY_SIZE(advices) * ARRAY_SIZE(kinds));
 	assert_int_equal(a.nr, b.nr);
@@ -158,7 +153,7 @@ static void does_not_guess(void **state)
 	a.nr = 0;
 	pid = start(SEALED);
 	ret = vm_flags_read(f, pid, add, &a);
-	end(pid);
+	end_child(pid);
 	vm_flags_free(f);
 	assert_int_equal(ret, 1);
 	assert_int_equal(a.nr, 0);
