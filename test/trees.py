@@ -32,8 +32,7 @@ class Tree:
         self.path = os.path.join(w.dir, 'state')
         if os.path.exists(self.path):
             os.unlink(self.path)
-        self.p = subprocess.Popen([built(args[0]), self.path, *map(str, args[1:])], cwd='/',
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.p = world.detached(built(args[0]), self.path, *map(str, args[1:]))
         self.pid, self.restored, self.before = self.p.pid, None, trackers()
         w.tasks.append(self)
         wait(lambda: os.path.exists(self.path) and os.path.getsize(self.path) >= 4096, 'the workload started')
@@ -130,10 +129,7 @@ class Proxy:
 
 
 def wait(cond, what, seconds=20):
-    end = time.monotonic() + seconds
-    while not cond():
-        check(time.monotonic() < end, 'timeout: ' + what)
-        time.sleep(0.002)
+    world.wait(cond, 'timeout: ' + what, seconds)
 
 
 def ok(r, what):
@@ -190,9 +186,3 @@ def restore_lazily(w, t, path, *source):
     lp = serving(w, 'lazy-pages', '-D', path, *source)
     restore(w, t, path, '--lazy-pages')
     ended_well(lp, 'lazy-pages')
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return str(s.getsockname()[1])

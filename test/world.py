@@ -4,7 +4,6 @@ a look at what may be left behind. Used by test/check.d/*."""
 import contextlib
 import ctypes
 import os
-import random
 import shutil
 import signal
 import socket
@@ -70,6 +69,32 @@ def check(what, why):
         raise Fail(why)
 
 
+def wait(what, why, seconds=20):
+    """Until WHAT() is true, which is returned; else the test has failed, and WHY says so, or gives what does."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        check(time.monotonic() < end, why() if callable(why) else why)
+        time.sleep(0.005)
+    return found
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def compiled(source, path, *flags):
+    """The program of this C text is at PATH, which is returned."""
+    subprocess.run(['cc', '-O2', *flags, '-xc', '-', '-o', path], input=source, text=True, check=True)
+    return path
+
+
+def detached(*cmd):
+    """A process that has nothing of ours: a session of its own, and no input or output."""
+    return subprocess.Popen(cmd, cwd='/', stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
 class Run:
     def __init__(self, rc, out, err):
         self.rc, self.out, self.err = rc, out, err
@@ -104,13 +129,9 @@ class Task:
 
     def __init__(self, work, size=4, child=False):
         self.out = os.path.join(work, 'out')
-        self.p = subprocess.Popen([os.path.join(BIN, 'workload'), self.out, str(size)] + ['child'] * child, cwd='/',
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.p = detached(os.path.join(BIN, 'workload'), self.out, str(size), *['child'] * child)
         self.pid = self.p.pid
-        end = time.monotonic() + 20
-        while self.count() < 2:
-            check(time.monotonic() < end, 'the workload did not start')
-            time.sleep(0.01)
+        wait(lambda: self.count() >= 2, 'the workload did not start')
         self.before = self.look()
 
     def read(self):
@@ -136,11 +157,13 @@ class Task:
         now = self.look()
         for a, b in zip(self.before, now):
             check(a == b, 'the task was changed: %s / %s' % (a, b))
-        first, end = self.count(), time.monotonic() + 5
-        while self.count() < first + 3:
-            check(time.monotonic() < end, 'the task does not run on')
-            time.sleep(0.01)
-        check(self.read()[1] == 0, 'the memory of the task is damaged')
+        self.runs('the task')
+
+    def runs(self, who):
+        """It counts, here or where it was restored, and all of its memory is right."""
+        first = self.count()
+        wait(lambda: self.count() >= first + 5, who + ' does not run', 10)
+        check(self.read()[1] == 0, 'the memory of %s is damaged' % who)
 
     def kill(self):
         if self.p.returncode is None:
@@ -326,7 +349,7 @@ def main():
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)   # PR_SET_CHILD_SUBREAPER
     BIN = tempfile.mkdtemp(prefix='criu-cli-bin.')
     try:
-        subprocess.run(['cc', '-O2', '-xc', '-', '-o', BIN + '/workload'], input=WORKLOAD, text=True, check=True)
+        compiled(WORKLOAD, BIN + '/workload')
         for t in TESTS:
             if sys.argv[1:] and t.__name__ not in sys.argv[1:]:
                 continue
