@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Images made by another hand than crit's: Google's protobuf for Python, with the descriptors of images/*.proto.
 
-Used by test/check.d/10-crit. Each image here is what the format says, so what crit makes of it can be compared.
+Used by test/check.d/1?-crit*. Each image here is what the format says, so what crit makes of it can be compared.
 """
 import base64
 import binascii

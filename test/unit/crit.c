@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The parts of crit by themselves: text codecs, JSON both ways, names. Whole images: test/check.d/10-crit. */
+/* The parts of crit by themselves: text codecs, JSON both ways, names. Whole images: test/check.d/10-crit and those after it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
