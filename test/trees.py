@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Trees of processes that know what their memory must hold (test/precopy/churn.c, writer.c, many.c), and what it takes to migrate
 them: for suites in test/check.d."""
+import glob
 import json
 import mmap
 import os
@@ -20,7 +21,8 @@ IN_PIDNS = ('unshare', '-p', '-f', '--mount-proc')
 def built(name):
     binary = os.path.join(world.BIN, name)
     if not os.path.exists(binary):
-        subprocess.run(['cc', '-O2', '-Wall', '-pthread', '-o', binary, os.path.join(ROOT, 'test/precopy', name + '.c')], check=True)
+        parts = [p for pattern in ('.c', '_*.c') for p in glob.glob('%s/test/precopy/%s%s' % (ROOT, name, pattern))]
+        subprocess.run(['cc', '-O2', '-Wall', '-pthread', '-o', binary, *parts], check=True)
     return binary
 
 

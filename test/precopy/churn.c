@@ -4,17 +4,14 @@
  *
  *	churn STATE_FILE SEED PAUSE_US MAX_PROCESSES [MAX_PAGES [NR_THREADS [hugetlb]]]
  *
- * MAX_PAGES: of one region (96). hugetlb: these pages are of 2 MiB (MAP_HUGETLB). NR_THREADS of each process write to pages of their own, which nothing else moves, all the time, and move others about: also while the
- * main thread forks or remaps. STATE_FILE is mapped by all of them (struct state): what is in it survives outside of any checkpoint, so that a process that was
- * put back to an older state is found out. When WANT changes, every process verifies all that it has, says so in
- * its slot, and goes on. Tests: 35-precopy, 38-storm.
+ * MAX_PAGES: of one region (96). hugetlb: these pages are of 2 MiB (MAP_HUGETLB). NR_THREADS of each process have pages of
+ * their own beside that (churn_threads.c). STATE_FILE: see state.h. Tests: 35-precopy, 38-storm.
  */
 #define _GNU_SOURCE
+#include "churn.h"
+
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,24 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SMALL	    4096UL
 #define PAGE	    page_size
-#define MAX_PROCS   8
 #define MAX_REGIONS 24
 #define MAX_PAGES   1024
-#define HOT_PAGES   240 /* of all threads of a process */
-#define MAX_THREADS 8
 #define FREED	    (1ULL << 63)
-
-struct slot {
-	_Atomic uint64_t used, done,
-		counter; /* DONE: the last WANT that was verified; COUNTER: operations */
-};
-struct state {
-	_Atomic uint64_t want, bad, ready;
-	char why[104]; /* of the first bad thing */
-	struct slot slots[MAX_PROCS];
-};
 
 struct region {
 	char *base; /* NULL: free */
@@ -51,34 +34,21 @@ struct region {
 static struct state *state;
 static struct region regions[MAX_REGIONS];
 static uint64_t rng, counter, next_version;
-static unsigned me, nr_children, max_procs, max_pages = 96, nr_threads, pause_us;
+static unsigned me, nr_children, max_procs, max_pages = 96, pause_us;
 static uint64_t page_size = SMALL;
 static int map_flags = MAP_PRIVATE | MAP_ANONYMOUS;
-
-static uint64_t rnd_of(uint64_t *seed, uint64_t n)
-{
-	*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (*seed >> 33) % n;
-}
 
 static uint64_t rnd(uint64_t n)
 {
 	return rnd_of(&rng, n);
 }
 
-static void bad(const char *what, void *at, uint64_t have, uint64_t want)
+void bad(const char *what, void *at, uint64_t have, uint64_t want)
 {
 	if (!atomic_fetch_add(&state->bad, 1))
 		snprintf(state->why, sizeof(state->why),
 			 "process %u op %lu: %s at %p: %lx, not %lx", me, (unsigned long)counter,
 			 what, at, (unsigned long)have, (unsigned long)want);
-}
-
-static uint64_t word(uint64_t version, unsigned i)
-{
-	uint64_t x = version * 0x9e3779b97f4a7c15ULL + i * 0xff51afd7ed558ccdULL;
-
-	return version ? x ^ x >> 29 : 0;
 }
 
 static void fill(struct region *r, unsigned page)
@@ -123,209 +93,6 @@ static void verify_all(void)
 			verify_page(r, i);
 		mprotect(r->base, r->nr * PAGE, r->prot);
 	}
-}
-
-/* ---- pages of the threads ---- */
-
-/*
- * What is in them tells its version itself, since a fork takes a picture at any instant: of a page that is being written it has the new version up to some word, and
- * the one before it from there on.
- */
-static struct hot {
-	char *base;
-	_Atomic uint64_t version[HOT_PAGES];
-	uint64_t floor[HOT_PAGES]; /* before the fork */
-	_Atomic uint64_t want, done[MAX_THREADS];
-} hot;
-
-static uint64_t *hot_page(unsigned page)
-{
-	return (uint64_t *)(hot.base + page * SMALL);
-}
-
-static uint64_t hot_word(unsigned page, unsigned i)
-{
-	return word(page + 1, i);
-}
-
-static void hot_write(unsigned page, uint64_t version)
-{
-	volatile uint64_t *p = hot_page(page);
-
-	for (unsigned i = 0; i < SMALL / 8; i++)
-		p[i] = hot_word(page, i) + version;
-	hot.version[page] = version;
-}
-
-static void hot_verify(unsigned page)
-{
-	uint64_t *p = hot_page(page);
-
-	for (unsigned i = 0; i < SMALL / 8; i++)
-		if (p[i] - hot_word(page, i) != hot.version[page]) {
-			bad("a thread's page: version", &p[i], p[i] - hot_word(page, i),
-			    hot.version[page]);
-			return;
-		}
-}
-
-/* In a new child: the picture is one that can be, and is written anew. */
-static void hot_adopt(unsigned page)
-{
-	uint64_t *p = hot_page(page), first = p[0] - hot_word(page, 0), last = first;
-
-	for (unsigned i = 0; i < SMALL / 8; i++) {
-		uint64_t v = p[i] - hot_word(page, i);
-
-		if (v > last || v + 1 < first || v < hot.floor[page]) {
-			bad("a thread's page at a fork: version", &p[i], v, last);
-			break;
-		}
-		last = v;
-	}
-	hot_write(page, first + 1);
-}
-
-/* ---- memory that each thread moves about, beside what the others and the main thread do ---- */
-
-#define ROAM_PAGES 16
-
-struct roamer {
-	char *base;
-	unsigned nr, mine;
-};
-
-static uint64_t roam_word(const struct roamer *r, unsigned page, unsigned i)
-{
-	return word(1000 + r->mine * ROAM_PAGES + page, i);
-}
-
-static void roam_fill(struct roamer *r, unsigned from)
-{
-	for (unsigned page = from; page < r->nr; page++)
-		for (unsigned i = 0; i < SMALL / 8; i++)
-			((uint64_t *)(r->base + page * SMALL))[i] = roam_word(r, page, i);
-}
-
-static void roam_verify(const struct roamer *r)
-{
-	for (unsigned page = 0; page < r->nr; page++)
-		for (unsigned i = 0; i < SMALL / 8; i++) {
-			uint64_t *p = (uint64_t *)(r->base + page * SMALL) + i;
-
-			if (*p == roam_word(r, page, i))
-				continue;
-			bad("memory that a thread moved", p, *p, roam_word(r, page, i));
-			return;
-		}
-}
-
-static char *roam_map(unsigned nr)
-{
-	return mmap(NULL, nr * SMALL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
-static void roam(struct roamer *r, uint64_t *seed)
-{
-	unsigned nr = rnd_of(seed, ROAM_PAGES) + 1, old = r->nr;
-	char *to;
-
-	switch (r->base ? rnd_of(seed, 5) : 0) {
-	case 0: /* a new one, perhaps where another thread had its own until now */
-		if (r->base)
-			munmap(r->base, r->nr * SMALL);
-		r->base = roam_map(nr);
-		r->nr = nr;
-		roam_fill(r, 0);
-		break;
-	case 1:
-	case 2: /* the kernel chooses the place */
-		to = mremap(r->base, r->nr * SMALL, nr * SMALL, MREMAP_MAYMOVE);
-		if (to == MAP_FAILED)
-			break;
-		r->base = to;
-		r->nr = nr;
-		if (nr > old)
-			roam_fill(r, old);
-		break;
-	case 3:
-		to = roam_map(r->nr);
-		if (mremap(r->base, r->nr * SMALL, r->nr * SMALL, MREMAP_MAYMOVE | MREMAP_FIXED,
-			   to) == to)
-			r->base = to;
-		else
-			munmap(to, r->nr * SMALL);
-		break;
-	case 4:
-		roam_verify(r);
-		break;
-	}
-}
-
-static void *hot_thread(void *arg)
-{
-	unsigned mine = (uintptr_t)arg;
-	uint64_t seed = rng + mine;
-	struct roamer roamer = { .mine = mine };
-
-	for (;;) {
-		unsigned page = rnd_of(&seed, HOT_PAGES / nr_threads) * nr_threads + mine;
-
-		hot_verify(page);
-		if (rnd_of(&seed, 2))
-			hot_write(page, hot.version[page] + 1);
-		if (hot.done[mine] != hot.want) {
-			uint64_t want = hot.want;
-
-			for (page = mine; page < HOT_PAGES; page += nr_threads)
-				hot_verify(page);
-			if (roamer.base)
-				roam_verify(&roamer);
-			hot.done[mine] = want;
-		}
-		roam(&roamer, &seed);
-		usleep(rnd_of(&seed, 2 * pause_us + 20));
-	}
-	return NULL;
-}
-
-static void hot_start(void)
-{
-	pthread_t t;
-
-	for (uintptr_t i = 0; i < nr_threads; i++) {
-		if (pthread_create(&t, NULL, hot_thread, (void *)i))
-			bad("pthread_create", NULL, 0, 0);
-		pthread_detach(t);
-	}
-}
-
-static void hot_begin(void)
-{
-	if (!nr_threads)
-		return;
-	hot.base = mmap(NULL, HOT_PAGES * SMALL, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	for (unsigned i = 0; i < HOT_PAGES; i++)
-		hot_write(i, 1);
-	hot_start();
-}
-
-static void hot_forked(void)
-{
-	for (unsigned i = 0; nr_threads && i < HOT_PAGES; i++)
-		hot_adopt(i);
-	memset(hot.done, 0, sizeof(hot.done));
-	hot.want = 0;
-	hot_start();
-}
-
-static void hot_verify_all(uint64_t want)
-{
-	hot.want = want;
-	for (unsigned i = 0; i < nr_threads; i++)
-		while (hot.done[i] != want)
-			usleep(100);
 }
 
 /* ---- operations ---- */
@@ -525,28 +292,36 @@ static void op_leave_behind(void)
 	r->base = p;
 }
 
-static void op_discard(void)
+/* Pages *FROM to *FROM + *NR of some region; NULL: of none. */
+static struct region *pick_pages(unsigned *from, unsigned *nr)
 {
 	struct region *r = pick(0);
+
+	if (r) {
+		*from = rnd(r->nr);
+		*nr = rnd(r->nr - *from) + 1;
+	}
+	return r;
+}
+
+static void op_discard(void)
+{
 	unsigned from, nr;
+	struct region *r = pick_pages(&from, &nr);
 
 	if (!r)
 		return;
-	from = rnd(r->nr);
-	nr = rnd(r->nr - from) + 1;
 	madvise(r->base + from * PAGE, nr * PAGE, MADV_DONTNEED);
 	memset(r->version + from, 0, nr * sizeof(r->version[0]));
 }
 
 static void op_free(void)
 {
-	struct region *r = pick(0);
 	unsigned from, nr;
+	struct region *r = pick_pages(&from, &nr);
 
 	if (!r)
 		return;
-	from = rnd(r->nr);
-	nr = rnd(r->nr - from) + 1;
 	if (madvise(r->base + from * PAGE, nr * PAGE, MADV_FREE))
 		return;
 	for (unsigned i = from; i < from + nr; i++)
@@ -557,13 +332,12 @@ static void op_free(void)
 /* Areas are parted and joined again. */
 static void op_flicker(void)
 {
-	struct region *r = pick(0);
-	unsigned from;
+	unsigned from, nr;
+	struct region *r = pick_pages(&from, &nr);
 
 	if (!r)
 		return;
-	from = rnd(r->nr);
-	mprotect(r->base + from * PAGE, (rnd(r->nr - from) + 1) * PAGE, PROT_NONE);
+	mprotect(r->base + from * PAGE, nr * PAGE, PROT_NONE);
 	mprotect(r->base, r->nr * PAGE, r->prot);
 }
 
@@ -588,8 +362,7 @@ static void op_fork(void)
 
 		if (!atomic_compare_exchange_strong(&state->slots[s].used, &none, 1))
 			continue;
-		for (unsigned i = 0; i < HOT_PAGES; i++)
-			hot.floor[i] = hot.version[i];
+		hot_before_fork();
 		pid = fork();
 		if (pid < 0) {
 			state->slots[s].used = 0;
@@ -601,7 +374,7 @@ static void op_fork(void)
 			nr_children = 0;
 			rng ^= (uint64_t)(s + 1) * 0x2545f4914f6cdd1dULL;
 			next_version = (uint64_t)(s + 1) << 56 | rnd(1 << 30) << 24;
-			hot_forked();
+			hot_forked(rng);
 		} else {
 			nr_children++;
 		}
@@ -649,8 +422,6 @@ int main(int argc, char **argv)
 	max_procs = atoi(argv[4]);
 	if (argc > 5)
 		max_pages = atoi(argv[5]);
-	if (argc > 6)
-		nr_threads = atoi(argv[6]);
 	if (argc > 7) {
 		page_size = 2 << 20;
 		map_flags |= MAP_HUGETLB;
@@ -660,7 +431,7 @@ int main(int argc, char **argv)
 	state->slots[0].used = 1;
 	for (int i = 0; i < 12; i++)
 		op_map();
-	hot_begin();
+	hot_begin(argc > 6 ? atoi(argv[6]) : 0, pause_us, rng);
 	state->ready = 1;
 	for (;;) {
 		struct slot *s = &state->slots[me];

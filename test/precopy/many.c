@@ -6,30 +6,20 @@
  *
  * huge: in huge pages, but for the last 4 MiB, which were, and shall not be any more (MADV_NOHUGEPAGE). Its address is in state->at.
  * hugetlb: in pages that mmap() was asked for.
- * STATE_FILE as in churn.c. Each process looks at one page of its own all the time, at random.
+ * STATE_FILE: see state.h. Each process looks at one page of its own all the time, at random.
  */
 #define _GNU_SOURCE
+#include "state.h"
+
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGE	  4096UL
-#define MAX_PROCS 64
-
-struct state {
-	_Atomic uint64_t want, bad, ready;
-	char why[104 - 8];
-	_Atomic uint64_t at;
-	struct slot {
-		_Atomic uint64_t used, done, counter;
-	} slots[MAX_PROCS];
-};
+#define PAGE 4096UL
 
 static struct state *state;
 static uint64_t *mem, nr_pages, me;
