@@ -35,6 +35,7 @@
 #include "seccomp.pb-c.h"
 #include "task/core.h"
 #include "task/parts.h"
+#include "test/unit/lib/bytes.h"
 #include "test/unit/lib/child.h"
 #include "util/xmalloc.h"
 
@@ -295,19 +296,13 @@ static void check_second(const CoreEntry *core)
 /* signals_check() and the others are content with what was dumped, through bytes */
 static void check_checks(const CoreEntry *core, bool is_leader)
 {
-	size_t len = core_entry__get_packed_size(core);
-	uint8_t *buf = malloc(len);
-	CoreEntry *c;
+	CoreEntry *c = through_bytes(core);
 
-	core_entry__pack(core, buf);
-	c = core_entry__unpack(NULL, len, buf);
-	assert_non_null(c);
 	assert_int_equal(signals_check(c, is_leader), 0);
 	assert_int_equal(creds_check(c), 0);
 	if (is_leader)
 		assert_int_equal(timers_check(c), 0);
 	core_entry__free_unpacked(c, NULL);
-	free(buf);
 }
 
 static void describes_a_task(void **state)

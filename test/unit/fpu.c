@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "regs.h"
+#include "test/unit/lib/bytes.h"
 #include "test/unit/lib/child.h"
 #include "util/xmalloc.h"
 
@@ -94,17 +95,10 @@ static CoreEntry *dump(pid_t pid)
 	return core;
 }
 
-/* Through bytes, as through a file. */
 static CoreEntry *packed(CoreEntry *core)
 {
-	size_t len = core_entry__get_packed_size(core);
-	uint8_t *buf = malloc(len);
-	CoreEntry *c;
+	CoreEntry *c = through_bytes(core);
 
-	core_entry__pack(core, buf);
-	c = core_entry__unpack(NULL, len, buf);
-	assert_non_null(c);
-	free(buf);
 	core_entry__free_unpacked(core, NULL);
 	return c;
 }
