@@ -123,7 +123,7 @@ static int step_memory(struct op *op)
 	struct task *t;
 
 	for_each_live_task (t, op)
-		if (mm_finish(op, t) || lazy_make_uffd(op, t))
+		if (mm_finish(op, t) || lazy_register(op, t) || mm_describe_to_kernel(op, t))
 			return -1;
 	return 0;
 }

@@ -34,9 +34,12 @@ int lazy_try_connect(int dirfd);
  * task when its pages cannot be had, and let it go where restore cannot. STOPPED: it is not to be let go. -1 logged.
  */
 int lazy_send_task(int sock, pid_t vpid, pid_t pid, int uffd, bool stopped);
-/* Makes the userfaultfd of a task with lazy pages (t->nr_lazy), while it may: before credentials and limits. */
-int lazy_make_uffd(struct op *op, struct task *t);
-/* Registers the areas with lazy pages and hands the descriptor to the daemon over SOCK. Before anything can touch these areas. */
+/*
+ * Makes the userfaultfd of a task, while it may (before credentials and limits), and registers the areas with lazy pages, before anything can touch them: what
+ * came into being until then would hide that the page is missing. Who touches one from now on waits until the daemon has the descriptor. -1: logged.
+ */
+int lazy_register(struct op *op, struct task *t);
+/* Hands the descriptor to the daemon over SOCK. */
 int lazy_hand_over(struct op *op, struct task *t, int sock);
 /* A zombie: nothing to fill. */
 int lazy_send_dead(int sock, pid_t pid);

@@ -14,13 +14,11 @@
 #include "remote/puppet.h"
 #include "util/log.h"
 
-int lazy_make_uffd(struct op *op, struct task *t)
+static int make_uffd(struct task *t)
 {
 	struct puppet *p = leader(t)->puppet;
 	long fd;
 
-	if (!opts.lazy_pages)
-		return 0;
 	fd = puppet_call(p, __NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		errno = -fd;
@@ -48,14 +46,23 @@ static bool has_lazy(struct task *t, const struct vma *v)
 	return false;
 }
 
-int lazy_hand_over(struct op *op, struct task *t, int sock)
+int lazy_register(struct op *op, struct task *t)
 {
+	if (!opts.lazy_pages)
+		return 0;
+	if (make_uffd(t))
+		return -1;
 	for (size_t i = 0; i < t->nr_vmas; i++) {
 		struct vma *v = &t->vmas[i];
 
 		if (has_lazy(t, v) && uffd_register(t->uffd, v->e.start, v->e.end - v->e.start))
 			return -1;
 	}
+	return 0;
+}
+
+int lazy_hand_over(struct op *op, struct task *t, int sock)
+{
 	if (lazy_send_task(sock, t->vpid, t->pid, t->uffd,
 			   t->state == TASK_STOPPED || opts.leave_stopped))
 		return -1;

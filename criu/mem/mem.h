@@ -81,8 +81,10 @@ int mm_open_files(struct op *op, struct task *t);
 uint64_t mm_find_hole(struct op *op, uint64_t len);
 /* In the puppet: its areas mapped and filled, from what it inherited of its parent's. Before its children are cloned. */
 int mm_restore(struct op *op, struct task *t);
-/* In the puppet, when the whole tree exists: protections, madvise, mlock, mm_struct's fields, executable. */
+/* In the puppet, when the whole tree exists: protections, madvise, mlock. */
 int mm_finish(struct op *op, struct task *t);
+/* In the puppet: mm_struct's fields, executable, transparent huge pages. From now on others may make the kernel bring in pages of its words: lazy areas are registered. */
+int mm_describe_to_kernel(struct op *op, struct task *t);
 void mm_close_files(struct op *op);
 
 #endif

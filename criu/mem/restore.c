@@ -351,10 +351,46 @@ static int map_vmas(struct op *op, struct task *t)
 	return prog_run(p);
 }
 
+static struct prctl_mm_map map_of(const MmEntry *mm)
+{
+	return (struct prctl_mm_map){
+		.start_code = mm->mm_start_code,
+		.end_code = mm->mm_end_code,
+		.start_data = mm->mm_start_data,
+		.end_data = mm->mm_end_data,
+		.start_brk = mm->mm_start_brk,
+		.brk = mm->mm_brk,
+		.start_stack = mm->mm_start_stack,
+		.arg_start = mm->mm_arg_start,
+		.arg_end = mm->mm_arg_end,
+		.env_start = mm->mm_env_start,
+		.env_end = mm->mm_env_end,
+		.exe_fd = -1U,
+	};
+}
+
+/*
+ * Who reads /proc/PID/cmdline or environ makes the kernel bring the pages in: zeros, where nothing is there yet, and the lazy-pages daemon would take them for the task's
+ * own. So there are no words until the areas are registered. The children have this from the root.
+ */
+static int hide_words(struct task *t)
+{
+	struct puppet *p = leader(t)->puppet;
+	struct prctl_mm_map m = map_of(t->mm);
+
+	m.arg_end = m.env_start = m.env_end = m.arg_start;
+	prog_reset(p);
+	prog_add(p, RC_STOP, __NR_prctl, PR_SET_MM, PR_SET_MM_MAP, prog_buf(p, &m, sizeof(m)),
+		 sizeof(m), 0);
+	return prog_run(p);
+}
+
 int mm_restore(struct op *op, struct task *t)
 {
 	mark_inherited(t);
 	mark_contents(t);
+	if (t == op->root && hide_words(t))
+		return -1;
 	if (unmap_rest(op, t) || map_vmas(op, t) || vdso_restore(op, t))
 		return -1;
 	return fill_pages(op, t);
@@ -362,7 +398,7 @@ int mm_restore(struct op *op, struct task *t)
 
 /* ---- the end ---- */
 
-static int finish_vmas(struct op *op, struct task *t)
+int mm_finish(struct op *op, struct task *t)
 {
 	struct puppet *p = leader(t)->puppet;
 
@@ -395,29 +431,17 @@ static int finish_vmas(struct op *op, struct task *t)
 	return prog_run(p);
 }
 
-static int finish_mm(struct op *op, struct task *t)
+int mm_describe_to_kernel(struct op *op, struct task *t)
 {
 	struct puppet *p = leader(t)->puppet;
-	struct prctl_mm_map m = {
-		.start_code = t->mm->mm_start_code,
-		.end_code = t->mm->mm_end_code,
-		.start_data = t->mm->mm_start_data,
-		.end_data = t->mm->mm_end_data,
-		.start_brk = t->mm->mm_start_brk,
-		.brk = t->mm->mm_brk,
-		.start_stack = t->mm->mm_start_stack,
-		.arg_start = t->mm->mm_arg_start,
-		.arg_end = t->mm->mm_arg_end,
-		.env_start = t->mm->mm_env_start,
-		.env_end = t->mm->mm_env_end,
-		.exe_fd = mapped_fd(op, t->mm->exe_file_id, O_RDONLY),
-	};
+	struct prctl_mm_map m = map_of(t->mm);
 	cleanup_free uint64_t *auxv = xcalloc(t->mm->n_mm_saved_auxv + 2, 8);
 
 	if (!auxv)
 		return -1;
 	memcpy(auxv, t->mm->mm_saved_auxv, t->mm->n_mm_saved_auxv * 8);
 	prog_reset(p);
+	m.exe_fd = mapped_fd(op, t->mm->exe_file_id, O_RDONLY);
 	m.auxv = (void *)prog_buf(p, auxv, (t->mm->n_mm_saved_auxv + 2) * 8);
 	m.auxv_size = (t->mm->n_mm_saved_auxv + 2) * 8;
 	prog_add(p, RC_STOP, __NR_prctl, PR_SET_MM, PR_SET_MM_MAP, prog_buf(p, &m, sizeof(m)),
@@ -426,9 +450,4 @@ static int finish_mm(struct op *op, struct task *t)
 	prog_add(p, RC_STOP, __NR_prctl, PR_SET_THP_DISABLE,
 		 t->mm->has_thp_disabled && t->mm->thp_disabled, 0, 0, 0);
 	return prog_run(p);
-}
-
-int mm_finish(struct op *op, struct task *t)
-{
-	return finish_vmas(op, t) || finish_mm(op, t) ? -1 : 0;
 }
