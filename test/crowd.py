@@ -226,10 +226,11 @@ class Migration:
         self.stands('before the source has answered')
 
     def daemon_pids(self):
-        """worker, main, guard"""
-        kids = family(self.lazy.pid)[1:]
-        guards = [p for p in kids if os.getsid(p) == p]
-        return [next(p for p in kids if p not in guards), self.lazy.pid, *guards]
+        """worker, main, guard; as soon as there are all of them"""
+        def called(name):
+            return next((p for p in family(self.lazy.pid)[1:] if world.comm(p) == name), 0)
+        wait(lambda: called('lazy-worker') and called('lazy-guard'), 'lazy-pages has no worker, or no guard')
+        return [called('lazy-worker'), self.lazy.pid, called('lazy-guard')]
 
     def is_daemon(self, pid):
         words = world.cmdline(pid)

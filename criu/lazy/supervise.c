@@ -110,6 +110,7 @@ static int start_worker(struct supervisor *s)
 	close_safe(&s->worker);
 	pid = fork_sharing_files(&s->worker);
 	if (!pid) {
+		prctl(PR_SET_NAME, "lazy-worker");
 		j->worker = getpid();
 		j->result = s->work(s->d, s->again);
 		_exit(j->result);

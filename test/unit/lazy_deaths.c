@@ -143,13 +143,15 @@ static void main_dies(void **state)
 
 static void main_and_worker_die(void **state)
 {
-	pid_t guard;
+	pid_t guard, worker;
 
 	begin(mode_of(state), 30000);
 	run();
 	guard = child_of_daemon(true);
+	worker = child_of_daemon(false);
+	assert_true(guard > 0 && worker > 0);
 	kill_now(w.daemon);
-	kill_now(child_of_daemon(false));
+	kill_now(worker);
 	all_comes_without_main(guard);
 }
 

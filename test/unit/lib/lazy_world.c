@@ -22,6 +22,7 @@
 #include "net/conn.h"
 #include "net/wire.h"
 #include "op.h"
+#include "proc/proc.h"
 #include "stories.h"
 #include "test/unit/lib/lazy_world.h"
 #include "util/dirs.h"
@@ -349,21 +350,44 @@ enum mode mode_of(void **state)
 
 enum mode modes[] = { LOCAL, IMAGES, FROZEN, PLAIN };
 
-pid_t child_of_daemon(bool guard)
+/* It has its name soon after its start: until then it is none. */
+static bool is_called(pid_t pid, const char *name)
 {
-	char path[64], *text, *p;
+	cleanup_free char *path = xasprintf("/proc/%d/stat", pid);
+	cleanup_free char *text = read_file_at(AT_FDCWD, path, NULL);
+	struct proc_stat st;
+
+	return text && !proc_parse_stat(text, &st) && st.state != 'Z' && !strcmp(st.comm, name);
+}
+
+static pid_t find_child(const char *text, bool guard)
+{
 	pid_t found = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", w.daemon, w.daemon);
-	text = read_file_at(AT_FDCWD, path, NULL);
-	for (p = text; p && *p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL) {
+	for (const char *p = text; p && *p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL) {
 		pid_t pid = atoi(p);
 
-		if (pid && (getsid(pid) == pid) == guard)
+		if (pid && is_called(pid, guard ? "lazy-guard" : "lazy-worker"))
 			found = pid;
 	}
-	free(text);
 	return found;
+}
+
+/* As long as the daemon lives: there will be one soon. */
+pid_t child_of_daemon(bool guard)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", w.daemon, w.daemon);
+	for (int i = 0; i < 2000; i++) {
+		cleanup_free char *text = read_file_at(AT_FDCWD, path, NULL);
+		pid_t found = text ? find_child(text, guard) : 0;
+
+		if (!text || !*text || found)
+			return found;
+		usleep(1000);
+	}
+	return 0;
 }
 
 void kill_now(pid_t pid)
