@@ -22,11 +22,13 @@
 #define INVENTORY "inventory.img"
 #define PIECE	  (PIECE_PAGES * PAGE_SIZE)
 /* So much may be in memory and not yet on the disk. */
-#define DIRTY	  (8UL << 20)
-#define IDLE_IO	  (3 << 13) /* IOPRIO_CLASS_IDLE: ioprio_set(2) */
-#define LEAST_CPU 19
+#define DIRTY	 (8UL << 20)
+#define IDLE_IO	 (3 << 13) /* IOPRIO_CLASS_IDLE: ioprio_set(2) */
+#define LESS_CPU 10 /* nice: a tenth of what others get, but on a busy host it is not starved */
 /* While somebody is served: it rests so many times as long as it works. */
 #define IDLE_PARTS 8
+/* But no longer than this after each piece: on a busy host the most of what seems work is waiting for a processor. */
+#define LONGEST_REST_US 20000UL
 
 static struct spill {
 	int dir;
@@ -151,7 +153,7 @@ static void give_way(uint64_t worked_us)
 	struct server *sv = spill->server;
 
 	if (!sv->interrupted && sv->nr_clients)
-		usleep(worked_us * IDLE_PARTS);
+		usleep(min(worked_us * IDLE_PARTS, LONGEST_REST_US));
 }
 
 /* 0; 1: told to stop; -1 logged */
@@ -272,7 +274,7 @@ static void step_back(void)
 {
 	pid_t tid = syscall(SYS_gettid);
 
-	setpriority(PRIO_PROCESS, tid, LEAST_CPU);
+	setpriority(PRIO_PROCESS, tid, LESS_CPU);
 	syscall(SYS_ioprio_set, 1, tid, IDLE_IO);
 }
 

@@ -203,7 +203,7 @@ static void spill_goes_to_the_disk(void **state)
 	assert_int_equal(source_init(&st.source, ps_id(PS_TYPE_TASK, 42), pm, getpid()), 0);
 	TAILQ_INSERT_TAIL(&sv.sources, &st, link);
 	spill_start(&sv);
-	for (int i = 0; i < 2000 && spill_state() == SPILL_RUNS; i++)
+	for (int i = 0; i < 9000 && spill_state() == SPILL_RUNS; i++)
 		usleep(10000);
 	assert_int_equal(spill_state(), SPILL_FINISHED);
 	assert_true(nr_synced >= 4);
