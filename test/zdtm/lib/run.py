@@ -77,9 +77,10 @@ class Run:
             self.root = self.popen.pid
         end = time.time() + 30
         while not self.line('READY'):
+            ended = self.line('FAIL') or self.exited() is not None   # what it has said by then is all
             if self.line('SKIP'):
                 raise Skip(self.line('SKIP')[6:])
-            if (self.line('FAIL') or self.exited() is not None) and not self.line('READY'):
+            if ended and not self.line('READY'):
                 raise Fail('before the checkpoint: ' + self.said())
             if time.time() > end:
                 raise Fail('not ready after 30 s: ' + self.said())

@@ -33,7 +33,6 @@ int main(int argc, char **argv)
 		      "round %lu: the second child's status is %#x", n, status);
 		CHECK(differs(mem, LEN, 1) < 0, "round %lu: the parent's memory differs", n);
 		n++;
-	} while (test_go());
-	CHECK(n > 1 || test_sabotaged, "only %lu rounds", n);
+	} while (test_go() || n < 3);
 	pass();
 }
