@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 
 #include "mem/huge.h"
-#include "mem/mmap_flags.h"
 #include "util/log.h"
+#include "util/mmap_flags.h"
 #include "util/xmalloc.h"
 
 static int read_tasks(struct checkpoint *ck)

@@ -6,8 +6,6 @@
 #ifndef CRIU_CRIT_CHECKPOINT_H
 #define CRIU_CRIT_CHECKPOINT_H
 
-#include "util/hash.h"
-
 #include "core.pb-c.h"
 #include "fdinfo.pb-c.h"
 #include "fs.pb-c.h"
@@ -15,6 +13,7 @@
 #include "inventory.pb-c.h"
 #include "mm.pb-c.h"
 #include "pstree.pb-c.h"
+#include "util/hash.h"
 #include "vma.pb-c.h"
 
 struct checkpoint_file {

@@ -7,11 +7,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "util/hash.h"
 
 #include "google/protobuf/descriptor.pb-c.h"
 #include "names.h"
 #include "opts.pb-c.h"
+#include "util/hash.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 
@@ -153,7 +153,7 @@ const struct field_hints *hints_of(const ProtobufCMessageDescriptor *desc)
 		m->desc = desc;
 		m->fields = read_hints(desc);
 		HASH_ADD_PTR(known, desc, m);
-		/* it is read again, then; what was read stays, since somebody may use it */
+		/* without memory for the table they are read again next time; these stay, since the caller uses them */
 	}
 	return m->fields;
 }

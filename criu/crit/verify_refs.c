@@ -6,13 +6,13 @@
 #include <sys/mman.h>
 
 #include "file-lock.pb-c.h"
-#include "mem/mmap_flags.h"
 #include "mem/pagemap.h"
 #include "memfd.pb-c.h"
 #include "pipe-data.pb-c.h"
 #include "remap-file-path.pb-c.h"
 #include "sk-packet.pb-c.h"
 #include "util/log.h"
+#include "util/mmap_flags.h"
 #include "util/xmalloc.h"
 #include "verify.h"
 

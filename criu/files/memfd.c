@@ -9,11 +9,11 @@
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "util/hash.h"
 
 #include "files/kinds.h"
 #include "mem/huge.h"
 #include "mem/shmem.h"
+#include "util/hash.h"
 #include "util/io.h"
 #include "util/log.h"
 

@@ -10,9 +10,10 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/socket.h>
 
-#include "image/image.h"
 #include "util/log.h"
 
 /*

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "util/hash.h"
 
 #include "files/unix.h"
+#include "util/hash.h"
 #include "util/io.h"
 #include "util/log.h"
 

@@ -16,20 +16,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "util/xmalloc.h"
-
-/*
- * Allocates and initialises a protobuf-c message: PB_NEW(core->tc, task_core_entry__init). NULL: logged. A message within another one is
- * made so where it belongs, one after the other: whoever gives up frees the outer one.
- */
-#define PB_NEW(field, init)                          \
-	({                                           \
-		(field) = xmalloc(sizeof(*(field))); \
-		if (field)                           \
-			init(field);                 \
-		(field);                             \
-	})
-
 #define IMG_COMMON_MAGIC  0x54564319
 #define IMG_SERVICE_MAGIC 0x55105940
 #define IMG_VERSION	  2 /* 1.1 */

@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "lazy/lazyd.h"
-#include "mem/mmap_flags.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "util/mmap_flags.h"
 #include "util/xmalloc.h"
 
 /* One call's: each begins with a wait for all processors. */

@@ -9,8 +9,8 @@
 #define CRIU_MEM_MEM_H
 
 #include "mem/huge.h"
-#include "mem/mmap_flags.h"
 #include "op.h"
+#include "util/mmap_flags.h"
 
 /* VMA status bits of the images (vma_entry.status) */
 enum {

@@ -11,9 +11,9 @@
 #include <sys/syscall.h>
 
 #include "mem/guard.h"
-#include "mem/mmap_flags.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "util/mmap_flags.h"
 #include "util/vma_iter.h"
 
 #define WORTH	   (64UL << 20) /* bytes of memory */

@@ -9,7 +9,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include "util/hash.h"
 
 #include "files/files.h"
 #include "image/image.h"
@@ -19,6 +18,7 @@
 #include "proc/proc.h"
 #include "remote/arena.h"
 #include "remote/puppet.h"
+#include "util/hash.h"
 #include "util/io.h"
 #include "util/log.h"
 

@@ -12,8 +12,8 @@
 #include <netlink/netlink.h>
 #include <sched.h>
 #include <sys/socket.h>
-#include "util/hash.h"
 
+#include "util/hash.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 

@@ -13,10 +13,10 @@
 #include <signal.h>
 #include <sys/time.h>
 
-#include "image/image.h"
 #include "op.h"
 #include "proc/proc.h"
 #include "remote/puppet.h"
+#include "util/xmalloc.h"
 
 #define NR_SIGNALS 64
 

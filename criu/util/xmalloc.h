@@ -25,6 +25,18 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Grows *array (of *cap elements of SIZE bytes) so that index NR is valid; doubles. -1: out of memory. */
 int xgrow(void *array, size_t *cap, size_t nr, size_t size);
 
+/*
+ * Allocates and initialises a protobuf-c message: PB_NEW(core->tc, task_core_entry__init). NULL: logged. A message within another one is
+ * made so where it belongs, one after the other: whoever gives up frees the outer one.
+ */
+#define PB_NEW(field, init)                          \
+	({                                           \
+		(field) = xmalloc(sizeof(*(field))); \
+		if (field)                           \
+			init(field);                 \
+		(field);                             \
+	})
+
 static inline void cleanup_freep(void *p)
 {
 	free(*(void **)p);

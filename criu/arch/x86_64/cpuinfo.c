@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "util/log.h"
-#include "image/image.h"
 #include "util/xmalloc.h"
 
 #define NR_WORDS    20

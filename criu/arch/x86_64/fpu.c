@@ -12,7 +12,6 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
-#include "image/image.h"
 #include "util/log.h"
 #include "util/xmalloc.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Constants of mmap(2) and madvise(2) that the headers of an older libc lack. */
-#ifndef CRIU_MEM_MMAP_FLAGS_H
-#define CRIU_MEM_MMAP_FLAGS_H
+#ifndef CRIU_UTIL_MMAP_FLAGS_H
+#define CRIU_UTIL_MMAP_FLAGS_H
 
 #include <sys/mman.h>
 
